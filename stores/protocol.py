@@ -1,0 +1,142 @@
+"""The one interface of every place for bytes.
+
+A store is an object store: whole objects, written once, read by range, deleted by key. It holds no state that matters and
+knows nothing of HTTP, databases or records. What differs between stores is declared in `Features`, and the conformance suite
+proves the declaration both ways.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from stores.errors import StoreError
+
+Chunks: TypeAlias = Sequence[bytes]
+"""Consecutive bytes of one object; about 1 MiB together is the fast size."""
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store can do; a missing ability raises `FeatureMissing` at once."""
+
+    durable: bool
+    """Bytes outlive this process and are seen by others."""
+    create_if_absent: bool
+    """The store itself refuses a second object at one key, however many writers race."""
+    presigned: bool
+    """Clients can reach objects by a presigned URL, past this server."""
+    local_path: bool
+    """A whole object is a file of this machine, which a server may send without reading it."""
+    multipart: bool
+    """Objects can be sent in parts that the store puts together; such uploads can be left open."""
+    max_object_bytes: int | None
+    """Largest object, bytes; None where nothing but space limits it."""
+    max_delete_keys: int
+    """Keys that one call to the store removes; `delete` takes any number and splits them."""
+
+
+class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store itself says of an object, asked afresh."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified_at: datetime
+    """Aware UTC, by the store's clock."""
+    etag: str | None = None
+    """The store's opaque tag, without quotes. Never a digest, whatever it looks like."""
+    media_type: str | None = None
+    checksums: Mapping[str, str] = {}
+    """Digests of the whole object that the store computed and attests, lower-case hex by algorithm; often empty."""
+
+
+class OpenUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+
+
+class Writer(Protocol):
+    """One object being written. Nothing is readable at its key before `commit` returns."""
+
+    async def append(self, chunks: Chunks) -> None:
+        """Add bytes at the end. The caller may not change them afterwards."""
+
+    async def commit(self) -> ObjectInfo:
+        """Make the object readable, durably, in one step: no reader ever sees part of it. After this the writer is done.
+
+        Raises `ObjectExists` where the key is taken, and leaves what is there untouched.
+        """
+
+
+OnUploadId: TypeAlias = Callable[[str], Awaitable[None]]
+
+
+class Store(Protocol):
+    """A place for bytes. Every method raises only `StoreError`s."""
+
+    @property
+    def features(self) -> Features: ...
+
+    async def open(self) -> None:
+        """Make ready for use: build clients, check that the place exists. Safe to call again after a failure."""
+
+    async def close(self) -> None:
+        """Let go of clients and connections. Never fails; safe to call twice."""
+
+    def write(
+        self,
+        key: str,
+        *,
+        size: int | None = None,
+        media_type: str | None = None,
+        on_upload_id: OnUploadId | None = None,
+    ) -> AbstractAsyncContextManager[Writer]:
+        """Write an object that is not there yet. Atomic.
+
+        Leaving the block without `commit`, by return, exception or cancellation, removes every trace: temporary files, open
+        multipart uploads. `size`, bytes, is a hint for planning; the bytes appended decide. `on_upload_id` is awaited with the
+        store's id of a multipart upload before the first part is sent, so that the id can be written down first.
+        """
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of the object, in pieces of at most 1 MiB; to its end when `end` is None.
+
+        Raises `ObjectNotFound` before the first piece, `RangeInvalid` unless 0 <= start <= end <= size, and
+        `ObjectTruncated` when the store ends early: a short read never looks like a whole one. An empty range yields nothing.
+        """
+
+    async def head(self, key: str) -> ObjectInfo:
+        """What is at the key, past every cache. Raises `ObjectNotFound`; a mere prefix of other keys is not an object."""
+
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+        """Remove exactly these keys, never by pattern.
+
+        Answers for each key: None when it is gone, whether or not it had been there; else its error. Raises nothing itself: a
+        store that can't be reached answers with that error for each key.
+        """
+
+    def list(self, *, prefix: str = "", start_after: str = "") -> AsyncIterator[ObjectInfo]:
+        """Every object whose key begins with `prefix` and sorts after `start_after`, uncached, of any number.
+
+        In ascending order of the keys' UTF-8 bytes. Unfinished writes are never listed. Checksums and media types may be left out.
+        """
+
+    def list_uploads(self) -> AsyncIterator[OpenUpload]:
+        """Multipart uploads left open, past one page too; none for a store without multipart."""
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        """Let go of an open multipart upload. One that is gone or was completed is not an error."""
+
+    def local_path(self, key: str) -> Path:
+        """The file of this object, inside the store's root; `FeatureMissing` elsewhere. Does not look whether it is there."""
+
+    async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None, media_type: str | None = None) -> str:
+        """A URL that lets its holder read this one object for `expires_s` seconds; `FeatureMissing` elsewhere.
+
+        File name and media type are signed into it, as Content-Disposition (attachment, RFC 6266) and Content-Type.
+        """
