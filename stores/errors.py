@@ -2,6 +2,7 @@
 
     StoreError                 code, store-neutral message, retryable
     ├── KeyInvalid             the key can't name an object
+    ├── DigestInvalid          a text is no digest of its algorithm, or the algorithm is unknown
     ├── ObjectNotFound         there is no object at the key
     ├── ObjectExists           an object is there already, and objects are never overwritten
     ├── ObjectTooLarge         more bytes than the store can hold in one object
@@ -33,6 +34,10 @@ class StoreError(Exception):
 
 class KeyInvalid(StoreError):
     code = "store_key_invalid"
+
+
+class DigestInvalid(StoreError):
+    code = "digest_invalid"
 
 
 class ObjectNotFound(StoreError):

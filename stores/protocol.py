@@ -32,6 +32,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """A whole object is a file of this machine, which a server may send without reading it."""
     multipart: bool
     """Objects can be sent in parts that the store puts together; such uploads can be left open."""
+    nested_keys: bool
+    """An object may lie below another's key, `a/b` beside `a`; else the later one is refused with `KeyInvalid`."""
     max_object_bytes: int | None
     """Largest object, bytes; None where nothing but space limits it."""
     max_delete_keys: int
@@ -69,7 +71,8 @@ class Writer(Protocol):
     async def commit(self) -> ObjectInfo:
         """Make the object readable, durably, in one step: no reader ever sees part of it. After this the writer is done.
 
-        Raises `ObjectExists` where the key is taken, and leaves what is there untouched.
+        Raises `ObjectExists` where the key is taken, and leaves what is there untouched. Cancelled while it runs, or failed with
+        a retryable error, it may have taken place nevertheless, as a whole: `head` tells.
         """
 
 
@@ -123,7 +126,8 @@ class Store(Protocol):
     def list(self, *, prefix: str = "", start_after: str = "") -> AsyncIterator[ObjectInfo]:
         """Every object whose key begins with `prefix` and sorts after `start_after`, uncached, of any number.
 
-        In ascending order of the keys' UTF-8 bytes. Unfinished writes are never listed. Checksums and media types may be left out.
+        In ascending order of the keys' UTF-8 bytes. Unfinished writes are never listed, nor is what lies under a name that is
+        no key (see `stores.keys`). Checksums and media types may be left out.
         """
 
     def list_uploads(self) -> AsyncIterator[OpenUpload]:

@@ -1,0 +1,249 @@
+"""The one place where the parts are put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.static_files import create_static_files_router
+from prometheus_client import CollectorRegistry
+
+from mediastore.accounts.credentials import Credentials
+from mediastore.accounts.passwords import Passwords
+from mediastore.accounts.routes import AuthController, UserController, caller_of
+from mediastore.accounts.secrets import Sealer
+from mediastore.accounts.service import Accounts
+from mediastore.accounts.throttle import LoginThrottle
+from mediastore.accounts.tokens import Tokens
+from mediastore.catalog import queries as catalog_queries
+from mediastore.catalog.batch import Batch
+from mediastore.catalog.drafts import Drafts
+from mediastore.catalog.identifier_types import IdentifierTypes
+from mediastore.catalog.routes import IdentifierTypeController, MediaController, history, versions
+from mediastore.catalog.rules import Rules
+from mediastore.catalog.service import Catalog
+from mediastore.clock import Clock, utc_now
+from mediastore.database import Database
+from mediastore.errors import SettingInvalid
+from mediastore.events.schemas import NOT_A_PERSON
+from mediastore.health import Health, live, metrics, ready
+from mediastore.http.errors import QueryUnknown
+from mediastore.http.observe import Observed
+from mediastore.jobs.loops import Loop
+from mediastore.openapi import ASSETS, ASSETS_PATH, openapi_config
+from mediastore.placement.memory_lease import MemoryLease
+from mediastore.placement.probe import StoreProbe
+from mediastore.placement.registry import Registry
+from mediastore.placement.routes import S3ConfigController, StoreController
+from mediastore.placement.service import Placement
+from mediastore.problem_table import answer_error, describe
+from mediastore.settings import Settings
+from mediastore.transfers.cleanup import Cleanup
+from mediastore.transfers.downloads import Downloads
+from mediastore.transfers.routes import BodyLimits, ContentController
+from mediastore.transfers.uploads import Uploads
+from stores.kinds import StoreKind, load_kinds
+
+RETRY_START_S = 2
+
+
+class Services:
+    """Everything that requests and commands are served by, wired once."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now, kinds: Mapping[str, StoreKind] | None = None) -> None:
+        if settings.secret_key is None or settings.database_url is None:
+            raise SettingInvalid("MEDIASTORE_SECRET_KEY and MEDIASTORE_DATABASE_URL are needed; `mediastore serve` brings both")
+        self.settings = settings
+        self.database = Database(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            wait_s=settings.database_wait_s,
+            query_timeout_s=settings.query_timeout_s,
+        )
+        self._log = structlog.get_logger("mediastore")
+        sealer = Sealer(settings.secret_key)
+        tokens = Tokens(settings.secret_key, ttl_s=settings.token_ttl_s, clock=clock)
+        self.credentials = Credentials(self.database, tokens=tokens, cache_s=settings.identity_cache_s, clock=clock)
+        self.accounts = Accounts(
+            self.database,
+            passwords=Passwords(),
+            tokens=tokens,
+            throttle=LoginThrottle(self.database, attempts=settings.login_attempts, clock=clock),
+            on_change=self.credentials.forget,
+        )
+        lease = MemoryLease(self.database, workers=settings.workers, on_lost=self._memory_lost)
+        self.registry = Registry(
+            self.database,
+            kinds=load_kinds() if kinds is None else kinds,
+            sealer=sealer,
+            lease=lease,
+            allow_private=settings.allow_private_endpoints,
+        )
+        self.rules = Rules(self.database, cache_s=settings.identity_cache_s)
+        self.placement = Placement(
+            self.database,
+            registry=self.registry,
+            sealer=sealer,
+            roots=settings.roots,
+            allow_private=settings.allow_private_endpoints,
+            workers=settings.workers,
+            on_change=self.rules.forget,
+            clock=clock,
+        )
+        self.probe = StoreProbe(self.database, registry=self.registry)
+        self.identifier_types = IdentifierTypes(self.database, rules=self.rules)
+        drafts = Drafts(self.rules, default_store=settings.default_store, max_metadata_depth=settings.max_metadata_depth)
+        self.catalog = Catalog(
+            self.database, drafts=drafts, pid_prefix=settings.pid_prefix, on_doomed=self._clean_soon, clock=clock
+        )
+        self.batch = Batch(self.database, catalog=self.catalog, drafts=drafts, max_items=settings.max_batch_items, clock=clock)
+        self.uploads = Uploads(
+            self.database,
+            catalog=self.catalog,
+            drafts=drafts,
+            registry=self.registry,
+            on_doomed=self._clean_soon,
+            max_bytes=settings.max_upload_bytes,
+            clock=clock,
+        )
+        self.downloads = Downloads(
+            self.database,
+            catalog=self.catalog,
+            registry=self.registry,
+            presigned_ttl_s=settings.presigned_url_ttl_s,
+            clock=clock,
+        )
+        self.cleanup = Cleanup(
+            self.database, uploads=self.uploads, registry=self.registry, stale_s=settings.upload_stale_s, clock=clock
+        )
+        self.metrics = CollectorRegistry()
+        self.health = Health(self.database, registry=self.registry, metrics=self.metrics)
+        self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
+        self._living = Loop("uploads", self.uploads.show_life, interval_s=settings.upload_stale_s / 4)
+        self._starting = Loop(
+            "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Services"]:
+        """Open for the length of the block, with the loops of a server. A database that is away is waited for, not needed."""
+        tasks = [asyncio.create_task(loop.run()) for loop in (self._starting, self._cleaning, self._living)]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.close()
+
+    async def close(self) -> None:
+        """Let go of stores and connections."""
+        await self.registry.close()
+        await self.database.close()
+
+    async def open_memory_stores(self) -> None:
+        """Make this process the home of the memory stores that have none, so that what was lost is known at once."""
+        await self.placement.open_memory_stores()
+
+    async def _memory_lost(self, store: int) -> None:
+        async with self.database.transaction() as connection:
+            reason = "it was in the memory of a server process that has ended"
+            records = await catalog_queries.set_lost(connection, store, reason=reason, actor=NOT_A_PERSON)
+        if records:
+            self._log.warning("records were lost with the memory of an earlier process", store=store, records=records)
+
+    def _clean_soon(self) -> None:
+        self._cleaning.wake()
+
+
+def create_app(settings: Settings, *, services: Services | None = None) -> "Application":
+    """The server as an ASGI application."""
+    services = services or Services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(services.running())
+            yield
+
+    provided = {
+        "accounts": services.accounts,
+        "credentials": services.credentials,
+        "placement": services.placement,
+        "store_probe": services.probe,
+        "identifier_types": services.identifier_types,
+        "catalog": services.catalog,
+        "batch": services.batch,
+        "uploads": services.uploads,
+        "downloads": services.downloads,
+        "health": services.health,
+        "describe": describe,
+        "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
+    }
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            AuthController,
+            UserController,
+            IdentifierTypeController,
+            S3ConfigController,
+            StoreController,
+            MediaController,
+            ContentController,
+            history,
+            versions,
+        ],
+    )
+    assets = create_static_files_router(ASSETS_PATH, directories=[ASSETS], include_in_schema=False)
+    app = Litestar(
+        route_handlers=[api, live, ready, metrics, assets],
+        dependencies={
+            "caller": Provide(caller_of(services.credentials)),
+            **{name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()},
+        },
+        exception_handlers={Exception: answer_error},
+        before_request=refuse_unknown_query,
+        lifespan=[lifespan],
+        openapi_config=openapi_config(),
+        request_max_body_size=settings.max_json_bytes,
+        debug=False,
+        logging_config=None,
+    )
+    return Application(app, services, settings)
+
+
+class Application:
+    """Litestar inside the layer that sees every request, also those that no route takes."""
+
+    def __init__(self, litestar: Litestar, services: Services, settings: Settings) -> None:
+        self.litestar = litestar
+        self.services = services
+        self._observed = Observed(
+            litestar,  # type: ignore[arg-type]  # Litestar types the same messages more narrowly
+            registry=services.metrics,
+            access_log=settings.access_log,
+            trusted_proxies=settings.proxy_networks,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._observed(scope, receive, send)
+
+
+async def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
+    """A parameter that is ignored would make the caller believe that it was heeded."""
+    if not request.scope["query_string"]:
+        return
+    known = request.route_handler.parsed_fn_signature.parameters
+    for name in request.query_params:
+        if name not in known:
+            raise QueryUnknown(f"this call has no query parameter {name!r}", parameter=name)
+
+
+def _constant(value: Any) -> Any:
+    def provide() -> Any:
+        return value
+
+    return provide

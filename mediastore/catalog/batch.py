@@ -1,0 +1,201 @@
+"""Many creates, reads, updates and deletes in one call, each with its own result."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from mediastore.accounts.access import require
+from mediastore.accounts.schemas import Caller
+from mediastore.catalog import queries
+from mediastore.catalog.drafts import Drafts
+from mediastore.catalog.errors import BatchUndone, PidTaken, RecordInvalid
+from mediastore.catalog.queries import Inserted, NewMedia
+from mediastore.catalog.schemas import BatchCreate, BatchDelete, BatchItem, BatchRead, BatchUpdate, Media
+from mediastore.catalog.service import Catalog, broken_rule
+from mediastore.clock import Clock
+from mediastore.database import Connection, ConstraintViolated, Database
+from mediastore.errors import MediastoreError
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one item: its record, an error, or neither for a delete."""
+
+    op: str
+    pid: str | None
+    media: Media | None = None
+    error: MediastoreError | None = None
+
+
+class Batch:
+    def __init__(self, database: Database, *, catalog: Catalog, drafts: Drafts, max_items: int, clock: Clock) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._drafts = drafts
+        self._max_items = max_items
+        self._clock = clock
+        self._decoder: msgspec.json.Decoder[BatchItem] = msgspec.json.Decoder(BatchItem)
+
+    async def run(self, items: Sequence[Raw], *, atomic: bool, caller: Caller) -> list[Outcome]:
+        """An outcome for each item, in their order. Atomic: one error undoes all.
+
+        Neighbouring creates go to the database together, which is what makes a thousand of them quick.
+        """
+        if len(items) > self._max_items:
+            raise RecordInvalid(f"{len(items)} items are too many for one call; send at most {self._max_items}", items=len(items))
+        parsed = [self._parse(item) for item in items]
+        if atomic:
+            return await self._atomically(parsed, caller=caller)
+        outcomes: list[Outcome] = []
+        for group in _groups(parsed):
+            if len(group) > 1:
+                outcomes += await self._create_together(group, caller=caller)
+            else:
+                outcomes.append(await self._alone(group[0], caller=caller))
+        if any(outcome.op == "delete" for outcome in outcomes):
+            self._catalog.doomed()
+        return outcomes
+
+    def _parse(self, item: Raw) -> BatchItem | Outcome:
+        try:
+            return self._decoder.decode(item)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return Outcome(op="unknown", pid=None, error=RecordInvalid(f"the item can't be read: {error}"))
+
+    async def _atomically(self, parsed: Sequence[BatchItem | Outcome], *, caller: Caller) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        try:
+            async with self._database.transaction() as connection:
+                for group in _groups(parsed):
+                    if len(group) > 1:
+                        done = await self._insert_together(connection, group, caller=caller)
+                    else:
+                        done = [await self._in(connection, group[0], caller=caller)]
+                    outcomes += done
+                    if any(outcome.error for outcome in done):
+                        raise _Undo
+        except _Undo:
+            return _undone(parsed, outcomes)
+        except ConstraintViolated as error:
+            raise broken_rule(error, "") from error
+        if any(outcome.op == "delete" for outcome in outcomes):
+            self._catalog.doomed()
+        return outcomes
+
+    async def _alone(self, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
+        if isinstance(item, Outcome):
+            return item
+        try:
+            async with self._database.transaction() as connection:
+                outcome = await self._in(connection, item, caller=caller)
+                if outcome.error is not None:
+                    raise _Undo(outcome)
+                return outcome
+        except _Undo as undo:
+            return undo.outcome
+        except ConstraintViolated as error:
+            return Outcome(op=_op(item), pid=item.pid, error=broken_rule(error, item.pid or ""))
+
+    async def _in(self, connection: Connection, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
+        """One item inside a transaction; the error of the item itself is its outcome."""
+        if isinstance(item, Outcome):
+            return item
+        now, media, pid = self._clock(), None, item.pid
+        try:
+            match item:
+                case BatchCreate():
+                    new = await self._draft(item, caller=caller, now=now)
+                    pid = new.pid
+                    inserted = await self._catalog.insert(connection, new, caller=caller)
+                    media = new.shown(inserted.created_at)
+                case BatchRead():
+                    row = await queries.media_by_pid(connection, item.pid)
+                    media = self._catalog.readable(row, item.pid, caller=caller, now=now).shown(now)
+                case BatchUpdate():
+                    revisions = None if item.revision is None else [item.revision]
+                    media = await self._catalog.change_in(connection, item.pid, item, revisions=revisions, caller=caller, now=now)
+                case BatchDelete():
+                    revisions = None if item.revision is None else [item.revision]
+                    await self._catalog.delete_in(connection, item.pid, revisions=revisions, caller=caller, now=now)
+        except ConstraintViolated:
+            raise
+        except MediastoreError as error:
+            return Outcome(op=_op(item), pid=pid, error=error)
+        return Outcome(op=_op(item), pid=pid, media=media)
+
+    async def _create_together(self, items: Sequence[BatchItem | Outcome], *, caller: Caller) -> list[Outcome]:
+        try:
+            async with self._database.transaction() as connection:
+                return await self._insert_together(connection, items, caller=caller)
+        except ConstraintViolated:
+            # One of them breaks a rule that only the database sees; alone each gets its own answer.
+            return [await self._alone(item, caller=caller) for item in items]
+
+    async def _insert_together(
+        self, connection: Connection, items: Sequence[BatchItem | Outcome], *, caller: Caller
+    ) -> list[Outcome]:
+        now = self._clock()
+        drafts: list[NewMedia | Outcome] = []
+        first: dict[str, NewMedia] = {}
+        for item in items:
+            assert isinstance(item, BatchCreate)  # noqa: S101 - see _groups
+            try:
+                draft = await self._draft(item, caller=caller, now=now)
+            except MediastoreError as error:
+                drafts.append(Outcome(op="create", pid=item.pid, error=error))
+                continue
+            drafts.append(draft)
+            first.setdefault(draft.pid, draft)
+        inserted = await queries.insert_medias(connection, list(first.values()), request_id=caller.request_id)
+        return [_created(draft, first, inserted) for draft in drafts]
+
+    async def _draft(self, item: BatchCreate, *, caller: Caller, now: datetime) -> NewMedia:
+        require(caller.identity, "write", to="create records")
+        return await self._drafts.new(item.pid or self._catalog.mint(), item, owner=caller.identity.name, now=now)
+
+
+class _Undo(Exception):
+    """Rolls the transaction back."""
+
+    @property
+    def outcome(self) -> Outcome:
+        outcome: Outcome = self.args[0]
+        return outcome
+
+
+def _groups(items: Sequence[BatchItem | Outcome]) -> list[list[BatchItem | Outcome]]:
+    """Runs of neighbouring creates, and everything else one by one."""
+    groups: list[list[BatchItem | Outcome]] = []
+    for item in items:
+        if isinstance(item, BatchCreate) and groups and isinstance(groups[-1][0], BatchCreate):
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def _undone(parsed: Sequence[BatchItem | Outcome], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The items that failed keep their errors; the others say that they were undone."""
+    result = []
+    for index, item in enumerate(parsed):
+        outcome = outcomes[index] if index < len(outcomes) else None
+        if outcome is None or outcome.error is None:
+            pid = item.pid
+            error = BatchUndone("another item of this atomic batch failed, so this one was not done", pid=pid)
+            outcome = Outcome(op=_op(item), pid=pid, error=error)
+        result.append(outcome)
+    return result
+
+
+def _created(draft: NewMedia | Outcome, first: dict[str, NewMedia], inserted: dict[str, Inserted]) -> Outcome:
+    if isinstance(draft, Outcome):
+        return draft
+    if first[draft.pid] is not draft or draft.pid not in inserted:
+        error = PidTaken(f"the PID {draft.pid} is taken; PIDs are given out once", pid=draft.pid)
+        return Outcome(op="create", pid=draft.pid, error=error)
+    return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
+
+
+def _op(item: BatchItem | Outcome) -> str:
+    return item.op if isinstance(item, Outcome) else str(item.__struct_config__.tag)

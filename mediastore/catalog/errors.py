@@ -1,0 +1,75 @@
+"""What can be wrong with records and identifier types.
+
+CatalogError
+├── RecordNotFound          no such record, or none that the caller may read: the two look the same
+├── RecordGone              deleted, or expired: `status`, `since`
+├── RecordInvalid           a field whose value can't be
+│   ├── PidInvalid          not a PID at all
+│   └── PatternBroken       a PID or identifier that does not match its type's pattern
+├── PidTaken                PIDs are given out once
+├── IdentifierTaken         another record has this value of a type whose values are unique
+├── RevisionMismatch        the record was changed by someone else in the meantime
+├── BatchUndone             another item of an atomic batch failed, so this one was undone
+├── IdentifierTypeNotFound
+├── IdentifierTypeExists
+├── IdentifierTypeInvalid   the pattern is not one
+└── IdentifierTypeInUse     records use it; `records` says how many
+"""
+
+from mediastore.errors import MediastoreError
+
+
+class CatalogError(MediastoreError):
+    code = "catalog_error"
+
+
+class RecordNotFound(CatalogError):
+    code = "record_not_found"
+
+
+class RecordGone(CatalogError):
+    code = "record_gone"
+
+
+class RecordInvalid(CatalogError):
+    code = "record_invalid"
+
+
+class PidInvalid(RecordInvalid):
+    code = "pid_invalid"
+
+
+class PatternBroken(RecordInvalid):
+    code = "pattern_broken"
+
+
+class PidTaken(CatalogError):
+    code = "pid_taken"
+
+
+class IdentifierTaken(CatalogError):
+    code = "identifier_taken"
+
+
+class RevisionMismatch(CatalogError):
+    code = "revision_mismatch"
+
+
+class BatchUndone(CatalogError):
+    code = "batch_undone"
+
+
+class IdentifierTypeNotFound(CatalogError):
+    code = "identifier_type_not_found"
+
+
+class IdentifierTypeExists(CatalogError):
+    code = "identifier_type_exists"
+
+
+class IdentifierTypeInvalid(CatalogError):
+    code = "identifier_type_invalid"
+
+
+class IdentifierTypeInUse(CatalogError):
+    code = "identifier_type_in_use"

@@ -1,0 +1,448 @@
+"""Records, identifiers and identifier types in the database.
+
+Written by hand where it is hot: a record with its content and identifiers is one indexed statement, any number of new records
+with their identifiers and history is one statement.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Raw, Struct
+
+from mediastore.catalog.schemas import Access, Content, IdentifierType, Media, Status, Version
+from mediastore.database import Connection
+
+
+class MediaRow(Struct, frozen=True, kw_only=True):
+    """A record with its current content and where that lies."""
+
+    id: int
+    pid: str
+    pid_type: str | None
+    metadata: Raw
+    tags: list[str]
+    owner: str
+    access: Access
+    readers: list[str]
+    writers: list[str]
+    public_at: datetime | None
+    store: int
+    store_name: str
+    status: Status
+    status_reason: str | None
+    version: int
+    expires_at: datetime | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    identifiers: Raw
+    object: int | None
+    object_key: str | None
+    object_store: int | None
+    object_store_revision: int | None
+    object_state: str | None
+    filename: str | None
+    media_type: str | None
+    size: int | None
+    stored_at: datetime | None
+    checksums: Raw | None
+
+    def status_at(self, now: datetime) -> Status:
+        """The status as it is: an expiry that has passed counts, whether or not the sweeper came by."""
+        if self.status in {"pending", "ready", "failed"} and self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return self.status
+
+    def shown(self, now: datetime) -> Media:
+        return Media(
+            pid=self.pid,
+            pid_type=self.pid_type,
+            identifiers=self.identifiers,  # type: ignore[arg-type]  # Raw, see Media
+            metadata=self.metadata,  # type: ignore[arg-type]
+            tags=self.tags,
+            store=self.store_name,
+            status=self.status_at(now),
+            status_reason=self.status_reason,
+            version=self.version,
+            content=self.content(),
+            owner=self.owner,
+            access=self.access,
+            readers=self.readers,
+            writers=self.writers,
+            public_at=self.public_at,
+            expires_at=self.expires_at,
+            held=False,
+            revision=self.revision,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+    def content(self) -> Content | None:
+        if self.object is None or self.object_state != "stored":
+            return None
+        return Content(
+            filename=self.filename,
+            media_type=self.media_type or "",
+            size=self.size or 0,
+            stored_at=self.stored_at,  # type: ignore[arg-type]  # stored objects have it, by constraint
+            checksums=self.checksums,  # type: ignore[arg-type]  # Raw, see Media
+        )
+
+
+MEDIA = """
+SELECT m.id, m.pid, m.pid_type, m.metadata, m.tags, m.owner, m.access, m.readers, m.writers, m.public_at, m.store,
+    s.name AS store_name, m.status, m.status_reason, m.version, m.expires_at, m.revision, m.created_at, m.updated_at,
+    m.deleted_at,
+    (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{}') FROM identifier i WHERE i.media = m.id) AS identifiers,
+    o.id AS object, o.key AS object_key, o.store AS object_store, os.revision AS object_store_revision,
+    o.state AS object_state, o.filename, o.media_type, o.size, o.stored_at, o.checksums
+FROM media m
+    JOIN store s ON s.id = m.store
+    LEFT JOIN stored_object o ON o.id = m.current_object
+    LEFT JOIN store os ON os.id = o.store
+"""
+
+
+async def media_by_pid(connection: Connection, pid: str, *, lock: bool = False) -> MediaRow | None:
+    row = await connection.fetchrow(f"{MEDIA} WHERE m.pid = $1 FOR UPDATE OF m" if lock else MEDIA_BY_PID, pid)
+    return MediaRow(**row) if row else None
+
+
+MEDIA_BY_PID = f"{MEDIA} WHERE m.pid = $1"
+
+
+async def media_by_id(connection: Connection, id: int, *, lock: bool = False) -> MediaRow | None:
+    row = await connection.fetchrow(f"{MEDIA} WHERE m.id = $1" + (" FOR UPDATE OF m" if lock else ""), id)
+    return MediaRow(**row) if row else None
+
+
+async def medias_by_pid(connection: Connection, pids: Sequence[str]) -> dict[str, MediaRow]:
+    rows = await connection.fetch(f"{MEDIA} WHERE m.pid = ANY ($1)", pids)
+    return {row["pid"]: MediaRow(**row) for row in rows}
+
+
+READABLE = """(
+    $1 OR m.owner = $2 OR m.readers && $3 OR m.writers && $3
+    OR CASE WHEN m.public_at IS NULL THEN m.access = 'public' ELSE m.public_at <= $4 END
+    OR (m.access = 'internal' AND $2 <> '')
+)"""
+"""What `accounts.access.may_read` says, in SQL. $1: administrator, $2: name, $3: principals, $4: now."""
+
+
+async def page(
+    connection: Connection, *, administrator: bool, name: str, principals: Sequence[str], now: datetime, before: int, limit: int
+) -> list[MediaRow]:
+    """Records that the caller may read and that are neither deleted nor expired, newest first, with an id below `before`."""
+    rows = await connection.fetch(
+        f"""
+        {MEDIA}
+        WHERE m.id < $5 AND m.status NOT IN ('deleted', 'expired') AND (m.expires_at IS NULL OR m.expires_at > $4) AND {READABLE}
+        ORDER BY m.id DESC LIMIT $6
+        """,
+        administrator,
+        name,
+        principals,
+        now,
+        before,
+        limit,
+    )
+    return [MediaRow(**row) for row in rows]
+
+
+class NewIdentifier(Struct, frozen=True, kw_only=True):
+    type: str
+    value: str
+    is_unique: bool
+
+
+class NewMedia(Struct, frozen=True, kw_only=True):
+    """A record to be, with its identifiers and its first line of history."""
+
+    pid: str
+    pid_type: str | None
+    metadata: Raw
+    tags: list[str]
+    owner: str
+    access: Access
+    readers: list[str]
+    writers: list[str]
+    public_at: datetime | None
+    store: int
+    store_name: str
+    expires_at: datetime | None
+    identifiers: list[NewIdentifier]
+    changes: Mapping[str, object]
+
+    def shown(self, created_at: datetime) -> Media:
+        """The record as it is right after it was inserted."""
+        return Media(
+            pid=self.pid,
+            pid_type=self.pid_type,
+            identifiers={item.type: item.value for item in self.identifiers},
+            metadata=self.metadata,  # type: ignore[arg-type]  # Raw, see Media
+            tags=self.tags,
+            store=self.store_name,
+            status="pending",
+            status_reason=None,
+            version=0,
+            content=None,
+            owner=self.owner,
+            access=self.access,
+            readers=self.readers,
+            writers=self.writers,
+            public_at=self.public_at,
+            expires_at=self.expires_at,
+            held=False,
+            revision=1,
+            created_at=created_at,
+            updated_at=created_at,
+        )
+
+
+class Inserted(Struct, frozen=True, kw_only=True):
+    id: int
+    pid: str
+    created_at: datetime
+
+
+INSERT_MEDIAS = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1) AS x (
+        pid text, pid_type text, metadata jsonb, tags text[], owner text, access text, readers text[], writers text[],
+        public_at timestamptz, store bigint, expires_at timestamptz, identifiers jsonb, changes jsonb)
+), live AS MATERIALIZED (
+    -- Locked, so that no store is deleted while records come into it.
+    SELECT id FROM store WHERE id IN (SELECT store FROM given) AND deleted_at IS NULL FOR KEY SHARE
+), new AS (
+    INSERT INTO media (pid, pid_type, metadata, tags, owner, access, readers, writers, public_at, store, expires_at, status)
+    SELECT pid, pid_type, metadata, tags, owner, access, readers, writers, public_at, store, expires_at, 'pending'
+    FROM given WHERE store IN (SELECT id FROM live)
+    ON CONFLICT ON CONSTRAINT media_pid_key DO NOTHING
+    RETURNING id, pid, created_at
+), named AS (
+    INSERT INTO identifier (media, type, value, is_unique)
+    SELECT new.id, i.type, i.value, i.is_unique
+    FROM new JOIN given USING (pid), jsonb_to_recordset(given.identifiers) AS i (type text, value text, is_unique boolean)
+), noted AS (
+    INSERT INTO history (kind, subject, media, revision, actor, action, changes, request_id)
+    SELECT 'media', new.pid, new.id, 1, given.owner, 'created', given.changes, $2
+    FROM new JOIN given USING (pid)
+)
+SELECT id, pid, created_at FROM new
+"""
+
+
+async def insert_medias(connection: Connection, medias: Sequence[NewMedia], *, request_id: str | None) -> dict[str, Inserted]:
+    """Insert records whose PIDs differ from each other; those whose PID is taken, or whose store is gone, are left out."""
+    rows = await connection.fetch(INSERT_MEDIAS, medias, request_id)
+    return {row["pid"]: Inserted(**row) for row in rows}
+
+
+async def update_media(connection: Connection, row: MediaRow, *, revisions: int = 1) -> None:
+    """Write the fields that people change. `revisions` is 0 where the same transaction counts its revision elsewhere."""
+    await connection.execute(
+        """
+        UPDATE media SET metadata = $2, tags = $3, owner = $4, access = $5, readers = $6, writers = $7, public_at = $8,
+            store = $9, expires_at = $10, revision = revision + $11, updated_at = now()
+        WHERE id = $1
+        """,
+        row.id,
+        row.metadata,
+        row.tags,
+        row.owner,
+        row.access,
+        row.readers,
+        row.writers,
+        row.public_at,
+        row.store,
+        row.expires_at,
+        revisions,
+    )
+
+
+async def set_content(connection: Connection, media: int, *, object: int, version: int) -> int:
+    """Point a record at its new content and make it ready; returns the new revision."""
+    revision: int = await connection.fetchval(
+        """
+        UPDATE media SET current_object = $2, version = $3, status = 'ready', status_reason = NULL, revision = revision + 1,
+            updated_at = now()
+        WHERE id = $1 RETURNING revision
+        """,
+        media,
+        object,
+        version,
+    )
+    return revision
+
+
+async def next_version(connection: Connection, media: int) -> int:
+    """The number of a record's next content. The caller holds the record's lock."""
+    version: int = await connection.fetchval("SELECT coalesce(max(version), 0) + 1 FROM stored_object WHERE media = $1", media)
+    return version
+
+
+async def set_deleted(connection: Connection, media: int) -> int:
+    """Make a tombstone; returns the new revision. Identifiers are let go, and stay in the history."""
+    revision: int = await connection.fetchval(
+        """
+        UPDATE media SET status = 'deleted', status_reason = NULL, current_object = NULL, deleted_at = now(), updated_at = now(),
+            revision = revision + 1
+        WHERE id = $1 RETURNING revision
+        """,
+        media,
+    )
+    await connection.execute("DELETE FROM identifier WHERE media = $1", media)
+    return revision
+
+
+async def withdraw_pristine(connection: Connection, media: int) -> bool:
+    """Take back a record that never had content and that nobody has touched since it was made; False where somebody has."""
+    gone = await connection.fetchval(
+        """
+        DELETE FROM media WHERE id = $1 AND status = 'pending' AND revision = 1 AND version = 0
+            AND NOT EXISTS (SELECT FROM stored_object WHERE media = $1 AND state IN ('writing', 'verifying', 'stored'))
+        RETURNING true
+        """,
+        media,
+    )
+    return bool(gone)
+
+
+async def set_lost(connection: Connection, store: int, *, reason: str, actor: str) -> int:
+    """Say of every record whose current content was in this store that it is lost; returns how many."""
+    rows = await connection.fetch(
+        """
+        WITH missing AS (
+            UPDATE stored_object SET state = 'missing', state_reason = $2 WHERE store = $1 AND state = 'stored' RETURNING id
+        ), lost AS (
+            UPDATE media SET status = 'lost', status_reason = $2, revision = revision + 1, updated_at = now()
+            WHERE current_object IN (SELECT id FROM missing) AND status IN ('ready', 'expired')
+            RETURNING id, pid, revision
+        ), noted AS (
+            INSERT INTO history (kind, subject, media, revision, actor, action, changes)
+            SELECT 'media', pid, id, revision, $3, 'lost',
+                jsonb_build_object('status', jsonb_build_object('before', 'ready', 'after', 'lost')) FROM lost
+        )
+        SELECT id FROM lost
+        """,
+        store,
+        reason,
+        actor,
+    )
+    return len(rows)
+
+
+async def replace_identifiers(connection: Connection, media: int, identifiers: Sequence[NewIdentifier]) -> None:
+    await connection.execute(
+        "DELETE FROM identifier WHERE media = $1 AND type <> ALL ($2::text[])", media, [item.type for item in identifiers]
+    )
+    await connection.execute(
+        """
+        INSERT INTO identifier (media, type, value, is_unique)
+        SELECT $1, i.type, i.value, i.is_unique FROM jsonb_to_recordset($2) AS i (type text, value text, is_unique boolean)
+        ON CONFLICT ON CONSTRAINT identifier_pkey DO UPDATE SET value = excluded.value, is_unique = excluded.is_unique
+        """,
+        media,
+        identifiers,
+    )
+
+
+async def versions(connection: Connection, media: int) -> list[Version]:
+    """The contents of a record that were verified once, newest first."""
+    rows = await connection.fetch(
+        """
+        SELECT o.version, o.id IS NOT DISTINCT FROM m.current_object AS current, o.state, s.name AS store, o.filename,
+            o.media_type, o.size, o.stored_at, o.checksums
+        FROM stored_object o JOIN media m ON m.id = o.media JOIN store s ON s.id = o.store
+        WHERE o.media = $1 AND o.version IS NOT NULL ORDER BY o.version DESC, o.id
+        """,
+        media,
+    )
+    return [Version(**row) for row in rows]
+
+
+class StoredVersion(Struct, frozen=True, kw_only=True):
+    """One content of a record and where it lies."""
+
+    object: int
+    object_key: str
+    object_store: int
+    object_store_revision: int
+    object_state: str
+    version: int
+    filename: str | None
+    media_type: str
+    size: int
+    stored_at: datetime
+    checksums: Raw
+
+
+async def version(connection: Connection, media: int, number: int) -> StoredVersion | None:
+    row = await connection.fetchrow(
+        """
+        SELECT o.id AS object, o.key AS object_key, o.store AS object_store, s.revision AS object_store_revision,
+            o.state AS object_state, o.version, o.filename, o.media_type, o.size, o.stored_at, o.checksums
+        FROM stored_object o JOIN store s ON s.id = o.store WHERE o.media = $1 AND o.version = $2 ORDER BY o.id LIMIT 1
+        """,
+        media,
+        number,
+    )
+    return StoredVersion(**row) if row else None
+
+
+IDENTIFIER_TYPE_COLUMNS = 'name, pattern, is_unique AS "unique", description, created_at, updated_at'
+
+
+async def identifier_types(connection: Connection) -> list[IdentifierType]:
+    rows = await connection.fetch(f"SELECT {IDENTIFIER_TYPE_COLUMNS} FROM identifier_type ORDER BY name")
+    return [IdentifierType(**row) for row in rows]
+
+
+async def identifier_type(connection: Connection, name: str, *, lock: bool = False) -> IdentifierType | None:
+    row = await connection.fetchrow(
+        f"SELECT {IDENTIFIER_TYPE_COLUMNS} FROM identifier_type WHERE name = $1" + (" FOR UPDATE" if lock else ""), name
+    )
+    return IdentifierType(**row) if row else None
+
+
+async def insert_identifier_type(connection: Connection, *, name: str, pattern: str, unique: bool, description: str) -> None:
+    await connection.execute(
+        "INSERT INTO identifier_type (name, pattern, is_unique, description) VALUES ($1, $2, $3, $4)",
+        name,
+        pattern,
+        unique,
+        description,
+    )
+
+
+async def update_identifier_type(connection: Connection, *, name: str, pattern: str, unique: bool, description: str) -> None:
+    """Write the type; when its uniqueness changes, so does that of every identifier of it, or nothing does."""
+    await connection.execute(
+        "UPDATE identifier_type SET pattern = $2, is_unique = $3, description = $4, updated_at = now() WHERE name = $1",
+        name,
+        pattern,
+        unique,
+        description,
+    )
+    await connection.execute("UPDATE identifier SET is_unique = $2 WHERE type = $1 AND is_unique <> $2", name, unique)
+
+
+async def delete_identifier_type(connection: Connection, name: str) -> None:
+    # Tombstones forget the type of their PID: it is in their history.
+    await connection.execute("UPDATE media SET pid_type = NULL WHERE pid_type = $1 AND status = 'deleted'", name)
+    await connection.execute("DELETE FROM identifier_type WHERE name = $1", name)
+
+
+async def use_of_identifier_type(connection: Connection, name: str) -> int:
+    """How many records have an identifier or a PID of this type."""
+    count: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT id FROM media WHERE pid_type = $1 AND status <> 'deleted'
+            UNION SELECT media FROM identifier WHERE type = $1
+        ) AS used
+        """,
+        name,
+    )
+    return count

@@ -1,0 +1,279 @@
+"""The `mediastore` command of those who run a server."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from rich.console import Console
+from rich.table import Table
+
+from mediastore.accounts.schemas import AccountChange, AccountCreate
+from mediastore.app import Services
+from mediastore.database import DatabaseUnavailable, migrate
+from mediastore.errors import MediastoreError
+from mediastore.events.schemas import NOT_A_PERSON
+from mediastore.host import banner, provide, reaching, serving
+from mediastore.logging import configure_logging
+from mediastore.placement.schemas import S3ConfigCreate, StoreCreate
+from mediastore.settings import PREFIX, Settings, load_settings
+
+Result = TypeVar("Result")
+
+STOP_TIMEOUT_S = 30
+"""How long transfers may still run after the server was told to stop."""
+
+app = typer.Typer(help="Mediastore: one lasting name for every data product.", no_args_is_help=True, add_completion=False)
+user = typer.Typer(help="Accounts.", no_args_is_help=True)
+store = typer.Typer(help="Stores: places for bytes.", no_args_is_help=True)
+app.add_typer(user, name="user")
+app.add_typer(store, name="store")
+
+out, err = Console(), Console(stderr=True)
+
+
+def main() -> None:
+    """Entry point: an error of ours is a sentence, and exit code 1."""
+    try:
+        app()
+    except MediastoreError as error:
+        err.print(f"mediastore: {error.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def serve() -> None:
+    """Start the server; Ctrl-C or SIGTERM ends it."""
+    settings = load_settings()
+    configure_logging(settings)
+    settings = msgspec.structs.replace(settings, port=free_port(settings))
+    with serving(settings, say=lambda text: err.print(text, soft_wrap=True)) as complete:
+        password = asyncio.run(prepare(complete))
+        export(complete)
+        print(banner(complete, password), flush=True)  # noqa: T201 - Rich would wrap what people copy
+        Granian(
+            "mediastore.asgi:app",
+            factory=True,
+            address=complete.host,
+            port=complete.port,
+            interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
+            workers=complete.workers,
+            backlog=2048,
+            websockets=False,
+            log_level="warning",  # type: ignore[arg-type]
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_TIMEOUT_S,
+        ).serve()
+
+
+@app.command(name="migrate")
+def migrate_() -> None:
+    """Bring the database up to date, and make the administrator and the first stores where they are missing."""
+
+    async def work(services: Services) -> None:
+        applied = await migrate(services.settings.database_url or "")
+        out.print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
+        password = await provide(services)
+        if password is not None:
+            out.print(f"made the administrator admin with the password {password} (shown this once)", highlight=False)
+
+    with_services(work)
+
+
+@user.command("add")
+def user_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="administrator, editor or reader")] = "reader",
+    group: Annotated[list[str] | None, typer.Option(help="a group that the user is in; may be given several times")] = None,
+) -> None:
+    """Create a user; the password is asked for, or read from a pipe."""
+    request = checked({"name": name, "role": role, "groups": group or [], "password": read_password()}, AccountCreate)
+
+    async def work(services: Services) -> None:
+        account = await services.accounts.add(request, actor=NOT_A_PERSON)
+        out.print(f"created {account.name}, {account.role}", highlight=False)
+
+    with_services(work)
+
+
+@user.command("passwd")
+def user_passwd(name: str) -> None:
+    """Give a user a new password; tokens issued before become worthless."""
+    change = checked({"password": read_password()}, AccountChange)
+
+    async def work(services: Services) -> None:
+        await services.accounts.apply(name, change, actor=NOT_A_PERSON)
+        out.print(f"{name} has a new password", highlight=False)
+
+    with_services(work)
+
+
+@user.command("list")
+def user_list() -> None:
+    """List users."""
+
+    async def work(services: Services) -> None:
+        rows = [
+            (account.name, account.role, ", ".join(account.groups), "disabled" if account.disabled else "")
+            for account in await services.accounts.everyone()
+        ]
+        show(("user", "role", "groups", ""), rows, empty="no users yet: mediastore user add NAME")
+
+    with_services(work)
+
+
+@store.command("add")
+def store_add(
+    name: str,
+    kind: Annotated[str, typer.Option(help="filesystem, memory or s3")] = "filesystem",
+    path: Annotated[str | None, typer.Option(help="folder of a filesystem store, below an allowed root")] = None,
+    bucket: Annotated[str | None, typer.Option(help="bucket of an S3 store")] = None,
+    prefix: Annotated[str, typer.Option(help="goes before every key; ends in /")] = "",
+    s3_config: Annotated[str | None, typer.Option(help="name of an S3 config that exists")] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(help="make an S3 config of the store's name, with keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="region of the new S3 config")] = None,
+) -> None:
+    """Create a store."""
+    given = {"name": name, "kind": kind, "path": path, "bucket": bucket, "prefix": prefix, "s3_config": s3_config}
+    request = checked(given, StoreCreate)
+    config = None
+    if endpoint_url is not None:
+        keys = {"access_key": os.environ.get("AWS_ACCESS_KEY_ID"), "secret_key": os.environ.get("AWS_SECRET_ACCESS_KEY")}
+        config = checked({"name": name, "endpoint_url": endpoint_url, "region": region, **keys}, S3ConfigCreate)
+        request = msgspec.structs.replace(request, s3_config=name)
+
+    async def work(services: Services) -> None:
+        if config is not None:
+            await services.placement.add_s3_config(config, actor=NOT_A_PERSON)
+        shown = await services.placement.add_store(request, actor=NOT_A_PERSON)
+        out.print(f"created the store {shown.name}; try it: mediastore store probe {shown.name}", highlight=False)
+
+    with_services(work)
+
+
+@store.command("list")
+def store_list() -> None:
+    """List stores."""
+
+    async def work(services: Services) -> None:
+        rows = [
+            (item.name, item.kind, item.path or "/".join(filter(None, (item.bucket, item.prefix))), "" if item.enabled else "off")
+            for item in await services.placement.everything()
+        ]
+        show(("store", "kind", "place", ""), rows, empty="no stores yet: mediastore store add NAME")
+
+    with_services(work)
+
+
+@store.command("probe")
+def store_probe(name: str) -> None:
+    """Write, read, check and delete a small object; exit code 1 when a step fails."""
+
+    async def work(services: Services) -> bool:
+        probe = await services.probe.probe(name)
+        rows = [(step.step, "ok" if step.ok else "FAILED", f"{step.ms:.1f} ms", step.detail) for step in probe.steps]
+        show(("step", "", "took", "detail"), rows, empty="")
+        show(("feature", ""), [(feature, str(value)) for feature, value in probe.features.items()], empty="")
+        return probe.ok
+
+    if not with_services(work):
+        raise typer.Exit(1)
+
+
+async def prepare(settings: Settings) -> str | None:
+    """Before the first request: migrations where the database is ours, and what the first start makes."""
+    if settings.database_url is None:
+        return None
+    services = Services(settings)
+    try:
+        if load_settings().embedded:
+            await migrate(settings.database_url)
+        return await provide(services)
+    except DatabaseUnavailable as error:
+        err.print(f"mediastore: {error.message}; the server starts and waits for it", style="yellow", markup=False)
+        return None
+    finally:
+        await services.close()
+
+
+def export(settings: Settings) -> None:
+    """Hand what was found out to the worker processes."""
+    os.environ[f"{PREFIX}DATABASE_URL"] = settings.database_url or ""
+    os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or ""
+    os.environ[f"{PREFIX}PORT"] = str(settings.port)
+    os.environ[f"{PREFIX}HOME"] = str(Path(settings.home).resolve())
+
+
+def free_port(settings: Settings) -> int:
+    """The port, free at this moment; any where the setting is 0. Raises before anything is started for nothing."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise MediastoreError(
+                f"can't listen on {settings.host} port {settings.port}: {error.strerror}; "
+                "MEDIASTORE_HOST and MEDIASTORE_PORT choose another"
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """Run a command's work on the database of the settings."""
+    settings = load_settings()
+    configure_logging(settings)
+
+    async def run(complete: Settings) -> Result:
+        services = Services(complete)
+        try:
+            return await work(services)
+        finally:
+            await services.close()
+
+    with reaching(settings) as complete:
+        return asyncio.run(run(complete))
+
+
+Request = TypeVar("Request")
+
+
+def checked(given: dict[str, Any], kind: type[Request]) -> Request:
+    """The same rules as the API's. Exits with code 2 and a sentence."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        err.print(f"mediastore: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from error
+
+
+def read_password() -> str:
+    """From the terminal, typed twice, or one line of a pipe: never from the command line, where others could read it."""
+    if sys.stdin.isatty():
+        password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return password
+    return sys.stdin.readline().rstrip("\n")
+
+
+def show(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, empty: str) -> None:
+    """A table that fits the terminal."""
+    if not rows:
+        if empty:
+            out.print(empty, highlight=False)
+        return
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table, highlight=False)

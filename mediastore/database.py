@@ -1,0 +1,224 @@
+"""One PostgreSQL, reached through one pool; every foreign error is translated here, where it enters.
+
+DatabaseError
+├── DatabaseUnavailable     no connection, or it was lost half-way; retryable
+├── QueryTooSlow            cut at the time limit
+├── ValueRefused            PostgreSQL can't hold the value
+├── ConstraintViolated      a named constraint said no; services turn the name into an error of theirs
+└── SchemaOutdated          migrations are missing
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+from piccolo.apps.migrations.commands.forwards import run_forwards
+from piccolo.apps.migrations.tables import Migration
+from piccolo.conf.apps import AppRegistry
+from piccolo.engine.postgres import PostgresEngine
+
+from mediastore.errors import MediastoreError
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+
+MIGRATION_LOCK = 6_334_785_112
+"""Advisory lock number of whoever migrates: any constant of our own."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class DatabaseError(MediastoreError):
+    code = "database_error"
+
+
+class DatabaseUnavailable(DatabaseError):
+    code = "database_unavailable"
+    retryable = True
+
+
+class QueryTooSlow(DatabaseError):
+    code = "query_too_slow"
+
+
+class ValueRefused(DatabaseError):
+    code = "value_refused"
+
+
+class SchemaOutdated(DatabaseError):
+    code = "schema_outdated"
+
+
+class ConstraintViolated(DatabaseError):
+    code = "constraint_violated"
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(f"the database's rule {constraint} was broken", constraint=constraint)
+        self.constraint = constraint
+
+
+class Database:
+    """The pool. Sessions carry no state of ours (no SET, LISTEN or session locks), so handing one back costs no round trip."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, wait_s: float = 5, query_timeout_s: float = 15) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._wait_s = wait_s
+        self._query_timeout_s = query_timeout_s
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Open the pool; raises `DatabaseUnavailable` when there is no database. Later calls retry."""
+        async with self._opening:
+            if self._pool is None:
+                with translated():
+                    self._pool = await asyncpg.create_pool(
+                        self._url,
+                        min_size=1,
+                        max_size=self._pool_size,
+                        timeout=self._wait_s,
+                        command_timeout=self._query_timeout_s + 5,
+                        init=_prepare,
+                        reset=_keep,
+                        server_settings={
+                            "application_name": "mediastore",
+                            "statement_timeout": str(int(self._query_timeout_s * 1000)),
+                            "idle_in_transaction_session_timeout": str(int(self._query_timeout_s * 1000)),
+                            "timezone": "UTC",
+                        },
+                    )
+
+    async def close(self) -> None:
+        """Close the pool, waiting a little for what still runs."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                await asyncio.wait_for(pool.close(), timeout=5)
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for single statements, each a transaction of its own."""
+        if self._pool is None:
+            await self.open()
+        with translated():
+            async with self._acquired() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction: committed at the end of the block, rolled back by any exception."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection outside the pool, for locks that last as long as it does. The caller closes it."""
+        with translated():
+            return await asyncpg.connect(self._url, timeout=self._wait_s)
+
+    async def migrated(self) -> bool:
+        """Whether every migration that this code brings was applied."""
+        async with self.connection() as connection:
+            return set(migration_ids()) <= set(await _applied(connection))
+
+    def _acquired(self) -> Any:
+        if self._pool is None:  # closed while we waited
+            raise DatabaseUnavailable("the server is stopping")
+        return self._pool.acquire(timeout=self._wait_s)
+
+
+@contextmanager
+def translated() -> Iterator[None]:  # noqa: C901 - one list, most specific first
+    """Turn errors of asyncpg and the network into ours, most specific first."""
+    try:
+        yield
+    except MediastoreError:
+        raise
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ConstraintViolated(error.constraint_name or error.column_name or "unnamed") from error
+    except (asyncpg.QueryCanceledError, asyncpg.IdleInTransactionSessionTimeoutError) as error:
+        raise QueryTooSlow("the database took longer than the time limit; ask for less at a time") from error
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.StatementTooComplexError) as error:
+        raise ValueRefused(f"the database can't hold this value: {error}") from error
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError):  # asyncpg.DataError of the client side: a value that does not fit its parameter
+            raise ValueRefused(f"the database can't hold this value: {error}") from error
+        raise DatabaseUnavailable("the connection to the database was lost") from error
+    except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
+        raise DatabaseUnavailable("others changed the same rows at the same moment; try again") from error
+    except asyncpg.UndefinedTableError as error:
+        raise SchemaOutdated("the database lacks tables; run `mediastore migrate`") from error
+    except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError) as error:
+        raise DatabaseUnavailable("the database is not available") from error
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise DatabaseUnavailable("the database refused our credentials") from error
+    except TimeoutError as error:
+        raise DatabaseUnavailable("no connection to the database became free in time") from error
+    except OSError as error:
+        raise DatabaseUnavailable("the database can't be reached") from error
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    # JSON passes through unparsed: most records are read to be sent on, not to be looked into.
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json_out, decoder=_json_in)
+
+
+async def _keep(_: object) -> None:
+    """Nothing to reset."""
+
+
+def _json_in(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+def _json_out(value: object) -> str:
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
+    return msgspec.json.encode(value).decode()
+
+
+# Piccolo finds its engine through a module's `DB`, named by an environment variable: `piccolo_conf.py` and this one have it.
+
+APP = "mediastore"
+APP_REGISTRY = AppRegistry(apps=["mediastore.piccolo_app"])
+DB: PostgresEngine | None = None
+
+
+def migration_ids() -> list[str]:
+    """The migrations that this code brings, oldest first."""
+    return sorted(path.stem for path in MIGRATIONS.glob("mediastore_*.py"))
+
+
+async def migrate(url: str) -> list[str]:
+    """Apply the missing migrations, one process at a time however many start at once; returns their names."""
+    global DB  # noqa: PLW0603 - where Piccolo looks for it
+    os.environ["PICCOLO_CONF"] = "mediastore.database"
+    with translated():
+        lock = await asyncpg.connect(url, timeout=30)
+    try:
+        await lock.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        before = await _applied(lock)
+        DB = await asyncio.to_thread(PostgresEngine, config={"dsn": url})
+        Migration._meta.db = DB  # noqa: SLF001 - Piccolo remembers the engine of the last time there
+        with redirect_stdout(StringIO()):  # Piccolo reports by print
+            result = await run_forwards(APP)
+        if not result.success:
+            raise SchemaOutdated(f"migration failed: {result.message}")
+        return [name for name in await _applied(lock) if name not in before]
+    finally:
+        await lock.close()
+
+
+async def _applied(connection: Connection) -> list[str]:
+    if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        return []
+    rows = await connection.fetch("SELECT name FROM migration WHERE app_name = $1 ORDER BY name", APP)
+    return [row["name"] for row in rows]

@@ -1,0 +1,75 @@
+"""Is it alive, is it ready, how is it doing."""
+
+from typing import Any
+
+from litestar import get
+from litestar.response import Response
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from mediastore.database import Database, DatabaseUnavailable
+from mediastore.errors import MediastoreError
+from mediastore.placement.registry import Registry
+from mediastore.transfers import queries as transfers
+
+
+class Live(Struct, frozen=True, kw_only=True):
+    status: str = "ok"
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """`ok`; `degraded` when a store does not answer; `unavailable` (with 503) when the database or its schema is not there."""
+
+    status: str
+    database: str
+    migrations: str
+    stores: dict[str, str]
+
+
+class Health:
+    def __init__(self, database: Database, *, registry: Registry, metrics: CollectorRegistry) -> None:
+        self._database = database
+        self._registry = registry
+        self._metrics = metrics
+        self._oldest = Gauge(
+            "mediastore_oldest_nonfinal_seconds",
+            "Since the last sign of life of the upload that has waited longest to end",
+            registry=metrics,
+        )
+
+    async def ready(self) -> Ready:
+        """Ask everything that requests need."""
+        try:
+            migrated = await self._database.migrated()
+            stores = await self._registry.health() if migrated else {}
+        except MediastoreError as error:
+            return Ready(status="unavailable", database=error.message, migrations="unknown", stores={})
+        if not migrated:
+            return Ready(status="unavailable", database="ok", migrations="missing: run `mediastore migrate`", stores={})
+        fine = all(answer == "ok" for answer in stores.values())
+        return Ready(status="ok" if fine else "degraded", database="ok", migrations="ok", stores=stores)
+
+    async def metrics(self) -> bytes:
+        """In Prometheus's text format."""
+        try:
+            async with self._database.connection() as connection:
+                self._oldest.set(await transfers.oldest_nonfinal_s(connection))
+        except DatabaseUnavailable:
+            self._oldest.set(float("nan"))
+        return generate_latest(self._metrics)
+
+
+@get("/health/live", tags=["Operations"], security=[{}], summary="The process answers")
+async def live() -> Live:
+    return Live()
+
+
+@get("/health/ready", tags=["Operations"], security=[{}], summary="Database, migrations and stores")
+async def ready(health: Health) -> Response[Ready]:
+    state = await health.ready()
+    return Response(state, status_code=503 if state.status == "unavailable" else 200, headers={"Cache-Control": "no-store"})
+
+
+@get("/metrics", tags=["Operations"], security=[{}], summary="Metrics for Prometheus", media_type="text/plain")
+async def metrics(health: Health) -> Response[Any]:
+    return Response(await health.metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,42 @@
+"""JSON bodies, decoded straight into their structs: exact numbers, one pass, errors that name the place."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypedDict, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.di import Provide
+
+from mediastore.http.errors import BodyInvalid
+
+Body = TypeVar("Body")
+BODY = "body"
+"""Key of a handler's `opt` under which the OpenAPI document finds the type of its body."""
+
+
+class Accepts(TypedDict):
+    dependencies: dict[str, Provide]
+    opt: dict[str, Any]
+
+
+def accepts(kind: type[Any]) -> Accepts:
+    """Keyword arguments of a route decorator: its handler gets the request's JSON as `asked`, an instance of `kind`."""
+    return {"dependencies": {"asked": Provide(_reader(kind))}, "opt": {BODY: kind}}
+
+
+def _reader(kind: type[Body]) -> Callable[[Request[Any, Any, Any]], Awaitable[Body]]:
+    decoder = msgspec.json.Decoder(kind)
+
+    async def read_body(request: Request[Any, Any, Any]) -> Body:
+        try:
+            return decoder.decode(await request.body())
+        except msgspec.ValidationError as error:
+            what, _, place = str(error).partition(" - at ")
+            field = place.strip("`").removeprefix("$").removeprefix(".")
+            raise BodyInvalid(f"{field}: {what}" if field else what, field=field) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BodyInvalid(f"the body is not valid JSON: {error}") from error
+        except RecursionError as error:
+            raise BodyInvalid("the JSON is nested too deeply") from error
+
+    return read_body

@@ -1,0 +1,135 @@
+"""Rows that name store keys. Each is committed before the first byte goes to its key, and outlives the bytes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import uuid_utils
+from msgspec import Struct
+
+from mediastore.database import Connection
+
+
+class Doomed(Struct, frozen=True, kw_only=True):
+    """An object whose bytes are to go."""
+
+    id: int
+    store: int
+    key: str
+    attempts: int
+    upload_id: str | None
+    """Of a multipart upload that may still be open."""
+
+
+def new_key() -> str:
+    """A store key that was never used and never will be: a time-ordered UUID below one of 256 folders."""
+    name = str(uuid_utils.uuid7())
+    return f"{name[-2:]}/{name}"
+
+
+async def insert_object(
+    connection: Connection, *, media: int | None, store: int, key: str, media_type: str, filename: str | None
+) -> int:
+    """Announce an object that is about to be written."""
+    id: int = await connection.fetchval(
+        """
+        INSERT INTO stored_object (media, store, key, media_type, filename, state) VALUES ($1, $2, $3, $4, $5, 'writing')
+        RETURNING id
+        """,
+        media,
+        store,
+        key,
+        media_type,
+        filename,
+    )
+    return id
+
+
+async def set_stored(
+    connection: Connection, object: int, *, version: int, size: int, checksums: Mapping[str, object], at: datetime
+) -> None:
+    """The bytes are there and were verified. Only an object that is being written can become stored."""
+    await connection.execute(
+        """
+        UPDATE stored_object SET state = 'stored', version = $2, size = $3, checksums = $4, stored_at = $5, checked_at = $5
+        WHERE id = $1 AND state IN ('writing', 'verifying')
+        """,
+        object,
+        version,
+        size,
+        checksums,
+        at,
+    )
+
+
+async def doom(connection: Connection, object: int, *, reason: str, wait_s: float = 0) -> None:
+    """Decide that the bytes go: the first of deletion's two phases. `wait_s` leaves time to whoever deletes them at once."""
+    await connection.execute(
+        """
+        UPDATE stored_object SET state = 'purging', state_reason = $2, next_attempt_at = now() + make_interval(secs => $3)
+        WHERE id = $1 AND state NOT IN ('purging', 'purged')
+        """,
+        object,
+        reason,
+        wait_s,
+    )
+
+
+async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s: float = 0) -> int:
+    """Decide that every object of a record goes; returns how many."""
+    rows = await connection.fetch(
+        """
+        UPDATE stored_object SET state = 'purging', state_reason = $2, next_attempt_at = now() + make_interval(secs => $3)
+        WHERE media = $1 AND state NOT IN ('purging', 'purged') RETURNING id
+        """,
+        media,
+        reason,
+        wait_s,
+    )
+    return len(rows)
+
+
+DOOMED = """
+SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id
+FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id
+WHERE o.state = 'purging'
+"""
+
+
+async def doomed_of(connection: Connection, media: int) -> list[Doomed]:
+    """The objects of one record whose bytes are to go."""
+    rows = await connection.fetch(f"{DOOMED} AND o.media = $1 ORDER BY o.id", media)
+    return [Doomed(**row) for row in rows]
+
+
+async def claim_doomed(connection: Connection, *, limit: int, lease_s: float) -> list[Doomed]:
+    """Objects whose bytes are due to go, oldest first; nobody else gets them for `lease_s`."""
+    rows = await connection.fetch(
+        f"{DOOMED} AND o.next_attempt_at <= now() ORDER BY o.next_attempt_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED", limit
+    )
+    await connection.execute(
+        "UPDATE stored_object SET next_attempt_at = now() + make_interval(secs => $2) WHERE id = ANY ($1)",
+        [row["id"] for row in rows],
+        lease_s,
+    )
+    return [Doomed(**row) for row in rows]
+
+
+async def set_purged(connection: Connection, object: int, *, receipt: Mapping[str, object]) -> None:
+    """The bytes are gone. What never belonged to a record, or whose record was withdrawn, leaves no row."""
+    await connection.execute(
+        "UPDATE stored_object SET state = 'purged', receipt = $2 WHERE id = $1 AND state = 'purging'", object, receipt
+    )
+    await connection.execute("DELETE FROM stored_object WHERE id = $1 AND state = 'purged' AND media IS NULL", object)
+
+
+async def set_purge_failed(connection: Connection, object: int, *, reason: str) -> None:
+    """Try again later: after 10 s, then twice as long each time, up to an hour."""
+    await connection.execute(
+        """
+        UPDATE stored_object SET attempts = attempts + 1, state_reason = $2,
+            next_attempt_at = now() + make_interval(secs => least(10 * 2 ^ least(attempts, 20), 3600))
+        WHERE id = $1 AND state = 'purging'
+        """,
+        object,
+        reason,
+    )

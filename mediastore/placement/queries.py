@@ -1,0 +1,229 @@
+"""Stores and S3 configs in the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+
+from mediastore.database import Connection
+from mediastore.placement.schemas import AddressingStyle, Algorithm, Retention, S3Config, StoreShown
+
+
+class S3ConfigRow(Struct, frozen=True, kw_only=True):
+    id: int
+    name: str
+    endpoint_url: str | None
+    region: str | None
+    addressing_style: AddressingStyle
+    access_key_sealed: bytes | None
+    secret_key_sealed: bytes | None
+    created_at: datetime
+    updated_at: datetime
+
+    def shown(self) -> S3Config:
+        return S3Config(
+            name=self.name,
+            endpoint_url=self.endpoint_url,
+            region=self.region,
+            addressing_style=self.addressing_style,
+            has_keys=self.access_key_sealed is not None,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+
+class StoreRow(Struct, frozen=True, kw_only=True):
+    id: int
+    name: str
+    kind: str
+    bucket: str | None
+    prefix: str
+    path: str | None
+    s3_config: int | None
+    s3_config_name: str | None
+    options: Raw
+    checksums: list[Algorithm]
+    retention: Raw
+    enabled: bool
+    incarnation: UUID | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+    def shown(self) -> StoreShown:
+        return StoreShown(
+            name=self.name,
+            kind=self.kind,
+            bucket=self.bucket,
+            prefix=self.prefix,
+            path=self.path,
+            s3_config_name=self.s3_config_name,
+            options=msgspec.json.decode(self.options),
+            checksums=tuple(self.checksums),
+            retention=self.policy(),
+            enabled=self.enabled,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+    def policy(self) -> Retention:
+        return msgspec.json.decode(self.retention, type=Retention)
+
+
+S3_CONFIG_COLUMNS = (
+    "id, name, endpoint_url, region, addressing_style, access_key_sealed, secret_key_sealed, created_at, updated_at"
+)
+STORES = """
+SELECT s.id, s.name, s.kind, s.bucket, s.prefix, s.path, s.s3_config, c.name AS s3_config_name, s.options, s.checksums,
+    s.retention, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
+FROM store s LEFT JOIN s3_config c ON c.id = s.s3_config
+WHERE s.deleted_at IS NULL
+"""
+
+PLACEMENT_LOCK = 6_334_785_113
+"""Advisory lock of whoever adds or moves a store, so that no two can come to overlap."""
+
+
+async def lock_placement(connection: Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", PLACEMENT_LOCK)
+
+
+async def stores(connection: Connection) -> list[StoreRow]:
+    return [StoreRow(**row) for row in await connection.fetch(f"{STORES} ORDER BY s.name")]
+
+
+async def store_by_name(connection: Connection, name: str, *, lock: bool = False) -> StoreRow | None:
+    row = await connection.fetchrow(f"{STORES} AND s.name = $1" + (" FOR UPDATE OF s" if lock else ""), name)
+    return StoreRow(**row) if row else None
+
+
+async def store_by_id(connection: Connection, id: int) -> StoreRow | None:
+    row = await connection.fetchrow(f"{STORES} AND s.id = $1", id)
+    return StoreRow(**row) if row else None
+
+
+async def insert_store(connection: Connection, row: StoreRow) -> None:
+    await connection.execute(
+        """
+        INSERT INTO store (name, kind, bucket, prefix, path, s3_config, options, checksums, retention)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        row.name,
+        row.kind,
+        row.bucket,
+        row.prefix,
+        row.path,
+        row.s3_config,
+        row.options,
+        row.checksums,
+        row.retention,
+    )
+
+
+async def update_store(connection: Connection, row: StoreRow) -> None:
+    await connection.execute(
+        """
+        UPDATE store SET bucket = $2, prefix = $3, path = $4, s3_config = $5, options = $6, checksums = $7, retention = $8,
+            enabled = $9, revision = revision + 1, updated_at = now()
+        WHERE id = $1
+        """,
+        row.id,
+        row.bucket,
+        row.prefix,
+        row.path,
+        row.s3_config,
+        row.options,
+        row.checksums,
+        row.retention,
+        row.enabled,
+    )
+
+
+async def delete_store(connection: Connection, id: int) -> None:
+    """The row stays for the tombstones that point at it; the name becomes free."""
+    await connection.execute("UPDATE store SET deleted_at = now(), enabled = false, revision = revision + 1 WHERE id = $1", id)
+
+
+async def set_incarnation(connection: Connection, store: int, incarnation: UUID) -> UUID | None:
+    """Note which process a memory store lives in; returns the one before."""
+    before: UUID | None = await connection.fetchval("SELECT incarnation FROM store WHERE id = $1 FOR UPDATE", store)
+    await connection.execute("UPDATE store SET incarnation = $2 WHERE id = $1", store, incarnation)
+    return before
+
+
+async def use_of_stores(connection: Connection, stores: Sequence[int]) -> int:
+    """How many records live in these stores, or have bytes there."""
+    count: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT id FROM media WHERE store = ANY ($1) AND status <> 'deleted'
+            UNION
+            SELECT coalesce(media, -id) FROM stored_object WHERE store = ANY ($1) AND state <> 'purged'
+        ) AS used
+        """,
+        stores,
+    )
+    return count
+
+
+async def s3_configs(connection: Connection) -> list[S3ConfigRow]:
+    rows = await connection.fetch(f"SELECT {S3_CONFIG_COLUMNS} FROM s3_config ORDER BY name")
+    return [S3ConfigRow(**row) for row in rows]
+
+
+async def s3_config_by_name(connection: Connection, name: str, *, lock: bool = False) -> S3ConfigRow | None:
+    row = await connection.fetchrow(
+        f"SELECT {S3_CONFIG_COLUMNS} FROM s3_config WHERE name = $1" + (" FOR UPDATE" if lock else ""), name
+    )
+    return S3ConfigRow(**row) if row else None
+
+
+async def s3_config_by_id(connection: Connection, id: int) -> S3ConfigRow | None:
+    row = await connection.fetchrow(f"SELECT {S3_CONFIG_COLUMNS} FROM s3_config WHERE id = $1", id)
+    return S3ConfigRow(**row) if row else None
+
+
+async def insert_s3_config(connection: Connection, row: S3ConfigRow) -> None:
+    await connection.execute(
+        """
+        INSERT INTO s3_config (name, endpoint_url, region, addressing_style, access_key_sealed, secret_key_sealed)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        row.name,
+        row.endpoint_url,
+        row.region,
+        row.addressing_style,
+        row.access_key_sealed,
+        row.secret_key_sealed,
+    )
+
+
+async def update_s3_config(connection: Connection, row: S3ConfigRow) -> None:
+    """Write the config, and give its stores a new revision so that every process opens them anew."""
+    await connection.execute(
+        """
+        UPDATE s3_config SET endpoint_url = $2, region = $3, addressing_style = $4, access_key_sealed = $5,
+            secret_key_sealed = $6, revision = revision + 1, updated_at = now()
+        WHERE id = $1
+        """,
+        row.id,
+        row.endpoint_url,
+        row.region,
+        row.addressing_style,
+        row.access_key_sealed,
+        row.secret_key_sealed,
+    )
+    await connection.execute("UPDATE store SET revision = revision + 1 WHERE s3_config = $1", row.id)
+
+
+async def delete_s3_config(connection: Connection, id: int) -> None:
+    # Stores that were deleted may still name it; they never need it again.
+    await connection.execute("UPDATE store SET s3_config = NULL WHERE s3_config = $1 AND deleted_at IS NOT NULL", id)
+    await connection.execute("DELETE FROM s3_config WHERE id = $1", id)
+
+
+async def stores_of_s3_config(connection: Connection, id: int) -> list[int]:
+    rows = await connection.fetch("SELECT id FROM store WHERE s3_config = $1 AND deleted_at IS NULL ORDER BY id", id)
+    return [row["id"] for row in rows]

@@ -1,0 +1,129 @@
+"""Stores and S3 configs, as the API shows them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+ResourceName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$(?!\n)", description="Lower-case letters, digits and . _ -")
+]
+Kind = Annotated[str, Meta(min_length=1, max_length=40, description="s3, filesystem, memory, or one that a plug-in brings")]
+Text = Annotated[str, Meta(min_length=1, max_length=1024)]
+Prefix = Annotated[str, Meta(max_length=512, description="Goes before every key; empty, or ends in /")]
+Algorithm: TypeAlias = Literal["md5", "sha1", "sha256", "sha512", "crc32c"]
+Checksums = Annotated[
+    tuple[Algorithm, ...], Meta(min_length=1, max_length=5, description="What every object must have, by reading it")
+]
+AddressingStyle: TypeAlias = Literal["path", "virtual"]
+Duration = Annotated[int, Meta(ge=1, le=3_153_600_000, description="Seconds, at most 100 years")]
+
+
+class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a store keeps what it is given."""
+
+    default_ttl_s: Duration | None = None
+    """For records that come without an expiry."""
+    max_ttl_s: Duration | None = None
+    """No record may live longer, counted from now."""
+
+
+class S3ConfigCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: ResourceName
+    endpoint_url: Text | None = None
+    """None for AWS."""
+    region: Text | None = None
+    access_key: Text | None = None
+    secret_key: Text | None = None
+    """Both keys or neither; with neither the server's own AWS credentials are used."""
+    addressing_style: AddressingStyle = "path"
+
+
+class S3ConfigReplace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: ResourceName | UnsetType = UNSET
+    """If given, the name in the path."""
+    endpoint_url: Text | None = None
+    region: Text | None = None
+    access_key: Text | UnsetType | None = UNSET
+    secret_key: Text | UnsetType | None = UNSET
+    """Left out: the keys stay as they are."""
+    addressing_style: AddressingStyle = "path"
+
+
+class S3Config(Struct, frozen=True, kw_only=True):
+    name: str
+    endpoint_url: str | None
+    region: str | None
+    addressing_style: AddressingStyle
+    has_keys: bool
+    """Whether keys are kept. The keys themselves never come out."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class S3ConfigList(Struct, frozen=True, kw_only=True):
+    items: list[S3Config]
+
+
+class StoreCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: ResourceName
+    kind: Kind
+    bucket: Text | None = None
+    prefix: Prefix = ""
+    path: Text | None = None
+    """Of a filesystem store: below one of the allowed roots; relative to the first of them. Default: the store's name."""
+    s3_config: ResourceName | None = None
+    options: dict[str, Any] = {}
+    checksums: Checksums = ("md5", "sha256")
+    retention: Retention = Retention()
+
+
+class StoreChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    bucket: Text | UnsetType | None = UNSET
+    prefix: Prefix | UnsetType = UNSET
+    path: Text | UnsetType = UNSET
+    s3_config: ResourceName | UnsetType | None = UNSET
+    options: dict[str, Any] | UnsetType = UNSET
+    checksums: Checksums | UnsetType = UNSET
+    retention: Retention | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class StoreShown(Struct, frozen=True, kw_only=True, rename={"s3_config_name": "s3_config"}):
+    """A store. Those who are no administrators see its name, its kind and whether it is on; the rest is null for them."""
+
+    name: str
+    kind: str
+    enabled: bool
+    bucket: str | None = None
+    prefix: str | None = None
+    path: str | None = None
+    s3_config_name: str | None = None
+    options: dict[str, Any] | None = None
+    checksums: tuple[Algorithm, ...] | None = None
+    retention: Retention | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class StoreList(Struct, frozen=True, kw_only=True):
+    items: list[StoreShown]
+
+
+StepName: TypeAlias = Literal["open", "write", "head", "read", "list", "delete", "gone"]
+
+
+class ProbeStep(Struct, frozen=True, kw_only=True):
+    step: StepName
+    ok: bool
+    ms: float
+    detail: str = ""
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What came of writing, reading and deleting one small object."""
+
+    store: str
+    ok: bool
+    steps: list[ProbeStep]
+    features: dict[str, bool | int | None]

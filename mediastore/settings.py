@@ -1,0 +1,132 @@
+"""Every setting, in one typed struct, read from the environment and a `.env` file; the environment wins.
+
+The name of a setting is `MEDIASTORE_` and the field's name in capitals. `docs/settings.md` lists them all.
+"""
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from mediastore.errors import SettingInvalid
+
+PREFIX = "MEDIASTORE_"
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the one who runs the server can choose. Defaults suit a first try on one machine."""
+
+    home: Path = Path("data")
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    workers: Count = 1
+    public_url: str | None = None
+    admin_password: str | None = None
+    secret_key: str | None = None
+    filesystem_roots: tuple[Path, ...] = ()
+    allow_private_endpoints: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+
+    default_store: str = "local"
+    pid_prefix: str = ""
+    token_ttl_s: Seconds = 3600
+    identity_cache_s: Annotated[float, Meta(ge=0)] = 1
+
+    database_pool_size: Annotated[int, Meta(ge=2)] = 10
+    database_wait_s: Seconds = 5
+    query_timeout_s: Seconds = 15
+
+    max_json_bytes: Count = 16 * 1024 * 1024
+    max_metadata_depth: Count = 64
+    max_batch_items: Count = 1000
+    max_upload_bytes: Count = 5 * 1024**4
+    body_idle_timeout_s: Seconds = 60
+    presigned_url_ttl_s: Annotated[int, Meta(ge=1, le=604800)] = 900
+
+    upload_stale_s: Annotated[float, Meta(ge=1)] = 120
+    cleanup_interval_s: Seconds = 30
+    login_attempts: Count = 5
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: bool = True
+
+    def __repr__(self) -> str:
+        return f"Settings(home={str(self.home)!r}, host={self.host!r}, port={self.port}, workers={self.workers}, ...)"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the server brings its own PostgreSQL."""
+        return self.database_url is None
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Folders below which filesystem stores may lie, absolute."""
+        return tuple(root.expanduser().resolve() for root in self.filesystem_roots) or (self.home.resolve() / "stores",)
+
+    @property
+    def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
+        """The proxies whose X-Forwarded-For is believed. Raises `SettingInvalid`."""
+        try:
+            return [ip_network(proxy, strict=False) for proxy in self.trusted_proxies]
+        except ValueError as error:
+            raise SettingInvalid(f"MEDIASTORE_TRUSTED_PROXIES: {error}; write addresses or networks, with commas") from error
+
+    @property
+    def url(self) -> str:
+        """Where people reach this server, without a trailing slash."""
+        host = "localhost" if self.host in {"0.0.0.0", "::", "127.0.0.1", "::1"} else self.host  # noqa: S104 - compared, not bound
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> Settings:
+    """Read the settings. Raises `SettingInvalid` for a value that does not fit, and for a `MEDIASTORE_` name that is not ours."""
+    given = {**dotenv_values(env_file or Path(".env")), **(os.environ if environment is None else environment)}
+    hints = get_type_hints(Settings, include_extras=True)
+    values: dict[str, object] = {}
+    for name, text in given.items():
+        if not name.startswith(PREFIX) or text is None:
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field in CLIENT_SETTINGS or field.startswith("test_"):
+            continue
+        if field not in hints:
+            raise SettingInvalid(f"{name} is not a setting; docs/settings.md lists them all", setting=name)
+        if text.strip():
+            values[field] = _parse(text.strip(), hints[field], name=name)
+    return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
+
+
+CLIENT_SETTINGS = frozenset({"url", "api_key", "token"})
+"""Read by the client, and left alone by the server: both may share one environment."""
+
+
+def _parse(text: str, kind: object, *, name: str) -> object:
+    value: object = text
+    if kind in {tuple[Path, ...], tuple[str, ...]}:
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    if kind == tuple[Path, ...]:
+        return tuple(Path(part) for part in text.split(",") if part.strip())
+    if kind is Path:
+        return Path(text)
+    if kind is bool:
+        value = {"yes": True, "on": True, "no": False, "off": False}.get(text.lower(), text)
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "the value given" if field_is_secret(name) else repr(text)
+        raise SettingInvalid(f"{name}: {shown} does not fit: {error}", setting=name) from error
+
+
+def field_is_secret(name: str) -> bool:
+    """Whether a setting's value must not be shown."""
+    return name.endswith(("_PASSWORD", "_KEY", "_URL"))

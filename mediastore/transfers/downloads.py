@@ -1,0 +1,177 @@
+"""Bytes out: who may have them is decided at the moment when they are served."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mediastore.accounts.access import is_public
+from mediastore.accounts.schemas import Caller
+from mediastore.catalog import queries
+from mediastore.catalog.queries import MediaRow, StoredVersion
+from mediastore.catalog.schemas import Checksum
+from mediastore.catalog.service import Catalog
+from mediastore.clock import Clock
+from mediastore.database import Database
+from mediastore.placement.registry import Registry
+from mediastore.transfers.errors import (
+    ContentLost,
+    ContentMissing,
+    ContentUnavailable,
+    DirectUnavailable,
+    VersionNotFound,
+)
+from mediastore.transfers.uploads import content_etag
+from stores.errors import ObjectNotFound
+from stores.protocol import Store
+
+
+class Download(Struct, frozen=True, kw_only=True):
+    """Bytes that this caller may have, as they are kept."""
+
+    pid: str
+    version: int
+    object: int
+    key: str
+    store: int
+    store_revision: int
+    size: int
+    media_type: str
+    filename: str
+    stored_at: datetime
+    public: bool
+    expires_at: datetime | None
+    checksums: dict[str, str]
+    """Digests that we or the store computed, lower-case hex by algorithm."""
+
+    @property
+    def etag(self) -> str:
+        return content_etag(self.version, self.object)
+
+
+class Downloads:
+    def __init__(self, database: Database, *, catalog: Catalog, registry: Registry, presigned_ttl_s: int, clock: Clock) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._registry = registry
+        self._presigned_ttl_s = presigned_ttl_s
+        self._clock = clock
+
+    async def find(self, pid: str, *, version: int | None, caller: Caller) -> Download:
+        """What would be served. Raises as reading the record does, `VersionNotFound`, `ContentMissing` and `ContentLost`."""
+        now = self._clock()
+        async with self._database.connection() as connection:
+            row = self._catalog.readable(await queries.media_by_pid(connection, pid), pid, caller=caller, now=now)
+            if version is None or version == row.version:
+                return _current(row, now)
+            found = await queries.version(connection, row.id, version)
+        if found is None:
+            raise VersionNotFound(f"{pid} has no version {version}; its current one is {row.version}", pid=pid, version=version)
+        return _download(row, found, now)
+
+    async def file(self, download: Download) -> Path | None:
+        """The object as a file of this machine, where the store has that. Raises `ContentUnavailable` when it is not whole."""
+        store = await self._store(download)
+        if not store.features.local_path:
+            return None
+        path = store.local_path(download.key)
+        try:
+            size = (await asyncio.to_thread(path.lstat)).st_size
+        except OSError as error:
+            raise _unavailable(download) from error
+        if size != download.size:
+            raise _unavailable(download)
+        return path
+
+    async def stream(self, download: Download, *, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end), the first of them already fetched: a store that is down is an error, not half an answer."""
+        store = await self._store(download)
+        pieces = store.read(download.key, start=start, end=end)
+        try:
+            first = await anext(pieces, b"")
+        except ObjectNotFound as error:
+            raise _unavailable(download) from error
+        return _chained(first, pieces)
+
+    async def direct(self, download: Download) -> str:
+        """A presigned URL for these bytes. It ends with the record's own expiry at the latest."""
+        store = await self._store(download)
+        if not store.features.presigned:
+            raise DirectUnavailable("this record's store has no presigned URLs; leave out ?direct=true")
+        expires_s = self._presigned_ttl_s
+        if download.expires_at is not None:
+            expires_s = max(1, min(expires_s, int((download.expires_at - self._clock()).total_seconds())))
+        return await store.presign_get(
+            download.key, expires_s=expires_s, filename=download.filename, media_type=download.media_type
+        )
+
+    async def _store(self, download: Download) -> Store:
+        return await self._registry.get(download.store, revision=download.store_revision, even_disabled=False)
+
+
+def _current(row: MediaRow, now: datetime) -> Download:
+    if row.status == "lost":
+        raise ContentLost(f"the bytes of {row.pid} are lost: {row.status_reason}", pid=row.pid)
+    if row.object is None or row.object_key is None or row.object_store is None:
+        raise ContentMissing(f"{row.pid} has no content yet: it is {row.status}", pid=row.pid, record_status=row.status)
+    return _download(
+        row,
+        StoredVersion(
+            object=row.object,
+            object_key=row.object_key,
+            object_store=row.object_store,
+            object_store_revision=row.object_store_revision or 0,
+            object_state=row.object_state or "",
+            version=row.version,
+            filename=row.filename,
+            media_type=row.media_type or "",
+            size=row.size or 0,
+            stored_at=row.stored_at or now,
+            checksums=row.checksums or msgspec.Raw(b"{}"),
+        ),
+        now,
+    )
+
+
+def _download(row: MediaRow, found: StoredVersion, now: datetime) -> Download:
+    if found.object_state != "stored":
+        raise ContentLost(f"the bytes of version {found.version} of {row.pid} are gone: {found.object_state}", pid=row.pid)
+    checksums = msgspec.json.decode(found.checksums, type=dict[str, Checksum])
+    return Download(
+        pid=row.pid,
+        version=found.version,
+        object=found.object,
+        key=found.object_key,
+        store=found.object_store,
+        store_revision=found.object_store_revision,
+        size=found.size,
+        media_type=found.media_type,
+        filename=found.filename or row.pid.rpartition("/")[2],
+        stored_at=found.stored_at,
+        public=is_public(row, now),
+        expires_at=row.expires_at,
+        checksums={name: item.value for name, item in checksums.items() if item.attested_by != "claimed"},
+    )
+
+
+def _unavailable(download: Download) -> ContentUnavailable:
+    return ContentUnavailable(
+        f"the store does not give the bytes of {download.pid} that it should have; try again, and tell an administrator "
+        "if it stays so",
+        pid=download.pid,
+    )
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    try:
+        async for piece in rest:
+            yield piece
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()

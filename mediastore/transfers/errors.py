@@ -1,0 +1,84 @@
+"""What can be wrong with bytes on their way.
+
+TransferError
+├── DigestMismatch          the bytes are not those that were claimed; both digests are told
+├── DigestInvalid           a claimed digest is none, or of an algorithm that is not known
+├── SizeMismatch            more or fewer bytes than declared
+├── UploadTooLarge          more bytes than one object may have
+├── UploadStalled           the client sent nothing for too long
+├── UploadInterrupted       the upload was given up while it ran: too slow to show life, or its record went
+├── UploadUnverified        what the store holds is not what was sent; retryable
+├── FormInvalid             a multipart/form-data body that can't be used
+├── EncodingRefused         a Content-Encoding: bytes are kept as they come, so they have to come plain
+├── ContentMissing          the record has no content (yet)
+├── ContentLost             the bytes are gone for good
+├── ContentUnavailable      the store does not give what it should have; retryable
+├── VersionNotFound
+└── DirectUnavailable       this store has no presigned URLs
+"""
+
+from mediastore.errors import MediastoreError
+
+
+class TransferError(MediastoreError):
+    code = "transfer_error"
+
+
+class DigestMismatch(TransferError):
+    code = "digest_mismatch"
+
+
+class DigestInvalid(TransferError):
+    code = "digest_invalid"
+
+
+class SizeMismatch(TransferError):
+    code = "size_mismatch"
+
+
+class UploadTooLarge(TransferError):
+    code = "upload_too_large"
+
+
+class UploadStalled(TransferError):
+    code = "upload_stalled"
+    retryable = True
+
+
+class UploadInterrupted(TransferError):
+    code = "upload_interrupted"
+    retryable = True
+
+
+class UploadUnverified(TransferError):
+    code = "upload_unverified"
+    retryable = True
+
+
+class FormInvalid(TransferError):
+    code = "form_invalid"
+
+
+class EncodingRefused(TransferError):
+    code = "encoding_refused"
+
+
+class ContentMissing(TransferError):
+    code = "content_missing"
+
+
+class ContentLost(TransferError):
+    code = "content_lost"
+
+
+class ContentUnavailable(TransferError):
+    code = "content_unavailable"
+    retryable = True
+
+
+class VersionNotFound(TransferError):
+    code = "version_not_found"
+
+
+class DirectUnavailable(TransferError):
+    code = "direct_unavailable"

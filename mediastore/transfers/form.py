@@ -1,0 +1,111 @@
+"""multipart/form-data (RFC 7578), streamed: the fields first, then the file, which is never held in memory."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from mediastore.transfers.errors import FormInvalid
+
+LARGEST_FIELD = 1024 * 1024
+"""Bytes that one field other than the file may have."""
+MOST_FIELDS = 64
+
+TEXTS = frozenset({"pid", "pid_type", "store", "access", "public_at", "expires_at", "filename", "media_type"})
+"""Fields that are plain text. The others are JSON; lists may also be given by commas."""
+LISTS = frozenset({"tags", "readers", "writers"})
+
+
+class Form:
+    """A form whose last part is the file.
+
+    Usage: `fields = await form.fields()`, then iterate `form.content()` to the end.
+    """
+
+    def __init__(self, body: AsyncIterator[bytes], *, content_type: str) -> None:
+        kind, options = parse_options_header(content_type)
+        if kind != "multipart/form-data" or not options.get("boundary"):
+            raise FormInvalid("send multipart/form-data with a boundary, as `curl -F` and browsers do")
+        self._body = body
+        try:
+            self._parser = PushMultipartParser(options["boundary"], max_header_count=16, max_segment_count=MOST_FIELDS)
+        except MultipartError as error:
+            raise FormInvalid(f"the form can't be read: {error}") from error
+        self._pending: list[Any] = []
+        self.filename: str | None = None
+        self.media_type: str = "application/octet-stream"
+
+    async def fields(self) -> dict[str, str]:
+        """The fields before the file, as text. Raises `FormInvalid` where there is no file."""
+        found: dict[str, str] = {}
+        name, value = "", bytearray()
+        async for event in self._events():
+            if isinstance(event, MultipartSegment):
+                if event.name == "file":
+                    self.filename = (event.filename or "").replace("\\", "/").rpartition("/")[2] or None
+                    self.media_type = event.content_type or self.media_type
+                    return found
+                if event.filename is not None or event.name in found:
+                    raise FormInvalid(
+                        f"the part {event.name!r} is out of place: one part named `file`, every other a field given once"
+                    )
+                name, value = event.name, bytearray()
+            elif event:
+                value += event
+                if len(value) > LARGEST_FIELD:
+                    raise FormInvalid(f"the field {name} is longer than {LARGEST_FIELD} bytes")
+            else:
+                try:
+                    found[name] = value.decode()
+                except UnicodeDecodeError as error:
+                    raise FormInvalid(f"the field {name} is not valid UTF-8") from error
+        raise FormInvalid("there is no part named `file` in the form; with curl: -F file=@PATH")
+
+    async def content(self) -> AsyncIterator[bytes]:
+        """The file's bytes. Raises `FormInvalid` when the form breaks off, or goes on behind the file."""
+        whole = False
+        async for event in self._events():
+            if isinstance(event, MultipartSegment):
+                raise FormInvalid(f"the part {event.name!r} comes after the file; put the file last")
+            if event:
+                yield bytes(event)
+            else:
+                whole = True
+        if not whole:
+            raise FormInvalid("the form ended inside the file")
+
+    async def _events(self) -> AsyncIterator[Any]:
+        """Segments, pieces of their bodies, and None behind each: what is left of the last piece of the body first."""
+        try:
+            while True:
+                while self._pending:
+                    yield self._pending.pop(0)
+                if self._parser.closed:
+                    return
+                piece = await anext(self._body, None)
+                if piece is None:
+                    self._parser.close()
+                    return
+                if piece:
+                    self._pending.extend(self._parser.parse(piece))
+        except MultipartError as error:
+            raise FormInvalid(f"the form can't be read: {error}") from error
+
+
+def as_json(fields: Mapping[str, str]) -> bytes:
+    """The fields as the JSON object that a record would be made from."""
+    return msgspec.json.encode({name: _value(name, text) for name, text in fields.items()})
+
+
+def _value(name: str, text: str) -> object:
+    if name in TEXTS:
+        return text
+    if name in LISTS and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FormInvalid(f"the field {name} has to be JSON: {error}") from error
+    return Raw(text.encode())

@@ -1,0 +1,243 @@
+"""Content over HTTP: bytes in by PUT and by form, bytes out with ranges and conditions."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from litestar import Controller, HttpMethod, Request, post, put, route
+from litestar.params import Parameter
+from litestar.response import Response
+from litestar.status_codes import (
+    HTTP_200_OK,
+    HTTP_201_CREATED,
+    HTTP_206_PARTIAL_CONTENT,
+    HTTP_304_NOT_MODIFIED,
+    HTTP_307_TEMPORARY_REDIRECT,
+)
+
+from mediastore.accounts.schemas import Caller
+from mediastore.catalog.pids import LONGEST
+from mediastore.catalog.queries import MediaRow
+from mediastore.catalog.routes import location
+from mediastore.catalog.schemas import Media, MediaChange, MediaCreate
+from mediastore.catalog.service import Catalog
+from mediastore.http.conditions import byte_range, range_applies, tags, unchanged
+from mediastore.http.errors import HeaderInvalid, PreconditionFailed, RequestError
+from mediastore.http.paths import tail
+from mediastore.http.problems import problems
+from mediastore.transfers.answers import PATHSEND, Sent, content_headers
+from mediastore.transfers.claims import claimed_digests
+from mediastore.transfers.downloads import Downloads
+from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadStalled
+from mediastore.transfers.form import Form, as_json
+from mediastore.transfers.uploads import About, Declared, Precondition, Received, Uploads, content_etag
+from stores.digests import parse_digest
+from stores.errors import StoreError
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+OCTETS = "application/octet-stream"
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;[\x20-\x7e]*)?", re.ASCII)
+
+Version = Annotated[int | None, Parameter(ge=1, description="An older content; without it, the current one")]
+Direct = Annotated[bool, Parameter(description="307 to a presigned URL of the store, where it has that")]
+
+
+class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
+    idle_timeout_s: float
+
+
+class ContentController(Controller):
+    path = "/content"
+    tags = ("Content",)
+    request_max_body_size = None
+
+    @put(
+        "/{pid:path}",
+        status_code=HTTP_200_OK,
+        responses=problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 503),
+        summary="Upload the content of a record, which is made where there is none",
+        description="The body is the bytes, streamed, of any length. 201 when the record was made, 200 when it was there. "
+        "Content-MD5, Content-Digest and Repr-Digest are compared with what arrives.",
+    )
+    async def upload(
+        self,
+        request: AnyRequest,
+        caller: Caller,
+        uploads: Uploads,
+        limits: BodyLimits,
+        store: Annotated[str | None, Parameter(description="Where the bytes go; default: the record's store")] = None,
+        pid_type: Annotated[str | None, Parameter(description="Identifier type of the PID of a new record")] = None,
+        filename: Annotated[str | None, Parameter(description="The name under which it is downloaded")] = None,
+        access: Annotated[str | None, Parameter(description="private, internal or public")] = None,
+        ttl_s: Annotated[int | None, Parameter(description="Seconds until the record expires")] = None,
+        expires_at: Annotated[str | None, Parameter(description="When the record expires, RFC 3339")] = None,
+    ) -> Response[Media]:
+        given = {"store": store, "pid_type": pid_type, "access": access, "ttl_s": ttl_s, "expires_at": expires_at}
+        about = about_record(msgspec.json.encode({name: value for name, value in given.items() if value is not None}))
+        received = await uploads.receive(
+            tail(request),
+            body_of(request, limits),
+            declared=declared_by(request, filename=filename),
+            about=about,
+            precondition=precondition_of(request),
+            caller=caller,
+        )
+        return answer(received)
+
+    @post(
+        responses=problems(400, 401, 403, 404, 409, 410, 412, 413, 422, 503),
+        summary="Upload by form: the record's fields, then the file",
+        description="multipart/form-data. Fields as in the creation of a record (`pid`, `store`, `metadata` as JSON, …), and "
+        '`checksums` as JSON, for example {"sha256": "…"}; the part `file` comes last.',
+        operation_id="ContentFormUpload",
+    )
+    async def upload_form(
+        self, request: AnyRequest, caller: Caller, uploads: Uploads, catalog: Catalog, limits: BodyLimits
+    ) -> Response[Media]:
+        form = Form(body_of(request, limits), content_type=request.headers.get("content-type", ""))
+        fields = await form.fields()
+        digests = checksums_of(fields.pop("checksums", "{}"))
+        filename = fields.pop("filename", None) or form.filename
+        media_type = fields.pop("media_type", None) or form.media_type
+        pid = fields.pop("pid", "") or catalog.mint()
+        received = await uploads.receive(
+            pid,
+            form.content(),
+            declared=Declared(size=None, media_type=checked_type(media_type), filename=checked_name(filename), digests=digests),
+            about=about_record(as_json(fields)),
+            precondition=precondition_of(request),
+            caller=caller,
+        )
+        return answer(received)
+
+    @route(
+        "/{pid:path}",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        status_code=HTTP_200_OK,
+        media_type=OCTETS,
+        responses=problems(401, 404, 410, 416, 422, 503),
+        summary="Download the content of a record",
+        description="Single byte ranges, If-Range, If-None-Match and If-Modified-Since are honoured.",
+    )
+    async def download(
+        self, request: AnyRequest, caller: Caller, downloads: Downloads, version: Version = None, direct: Direct = False
+    ) -> Response[None]:
+        found = await downloads.find(tail(request), version=version, caller=caller)
+        if direct:
+            url = await downloads.direct(found)
+            return Sent(HTTP_307_TEMPORARY_REDIRECT, {"Location": url, "Cache-Control": "private, no-store"}, length=0)
+        headers, given = content_headers(found), request.headers
+        if unchanged(
+            etag=found.etag,
+            modified_at=found.stored_at,
+            if_none_match=given.get("if-none-match"),
+            if_modified_since=given.get("if-modified-since"),
+        ):
+            return Sent(HTTP_304_NOT_MODIFIED, headers)
+        part = None
+        if request.method == "GET" and range_applies(
+            etag=found.etag, modified_at=found.stored_at, if_range=given.get("if-range")
+        ):
+            part = byte_range(given.get("range"), found.size)
+        if request.method == "HEAD":
+            return Sent(HTTP_200_OK, headers, length=found.size)
+        if part is not None:
+            start, end = part
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+            pieces = await downloads.stream(found, start=start, end=end)
+            return Sent(HTTP_206_PARTIAL_CONTENT, headers, length=end - start, stream=pieces)
+        file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
+        stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
+        return Sent(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
+
+
+async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """The body, piece by piece. Raises `UploadStalled` when nothing comes for too long; a cut connection raises too."""
+    pieces = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(limits.idle_timeout_s):
+                piece = await anext(pieces, None)
+        except TimeoutError as error:
+            raise UploadStalled(f"nothing came for {limits.idle_timeout_s:g} s; send the upload again") from error
+        if piece is None:
+            return
+        yield piece
+
+
+def declared_by(request: AnyRequest, *, filename: str | None) -> Declared:
+    """What the headers of a PUT say of its body."""
+    headers = request.headers
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise EncodingRefused("bytes are kept as they come: send them without Content-Encoding")
+    if "content-range" in headers:
+        raise HeaderInvalid("a PUT holds the whole content; Content-Range is not for it")
+    length = headers.get("content-length")
+    media_type = headers.get("content-type") or OCTETS
+    if media_type == "application/x-www-form-urlencoded":  # what curl says of a body when nobody told it
+        media_type = OCTETS
+    names = ("content-md5", "content-digest", "repr-digest")
+    return Declared(
+        size=int(length) if length is not None and length.isdecimal() else None,
+        media_type=checked_type(media_type),
+        filename=checked_name(filename),
+        digests=claimed_digests({name: headers.get(name) for name in names}),
+    )
+
+
+def checked_type(media_type: str) -> str:
+    if not MEDIA_TYPE.fullmatch(media_type) or len(media_type) > 255:
+        raise HeaderInvalid(f"{media_type[:80]!r} is no media type; it looks like text/csv")
+    return media_type
+
+
+def checked_name(filename: str | None) -> str | None:
+    if filename is not None and (not 1 <= len(filename) <= LONGEST or any(ord(letter) < 32 for letter in filename)):
+        raise RequestError(f"a file name has 1 to {LONGEST} characters and no control characters", filename=ascii(filename[:80]))
+    return filename
+
+
+def checksums_of(text: str) -> dict[str, str]:
+    """Claimed digests from the form field. Raises `DigestInvalid`."""
+    try:
+        given = msgspec.json.decode(text, type=dict[str, str])
+        return {algorithm: parse_digest(algorithm, digest) for algorithm, digest in given.items()}
+    except msgspec.DecodeError as error:
+        raise DigestInvalid('checksums has to be JSON such as {"sha256": "…"}') from error
+    except StoreError as error:
+        raise DigestInvalid(error.message) from error
+
+
+def about_record(given: bytes) -> About:
+    """The fields as what makes a record, and as what changes one."""
+    try:
+        fields = msgspec.json.decode(given, type=MediaCreate)
+        named: dict[str, msgspec.Raw] = msgspec.json.decode(given, type=dict[str, msgspec.Raw])
+        named.pop("pid_type", None)
+        change = msgspec.json.decode(msgspec.json.encode(named), type=MediaChange)
+    except msgspec.ValidationError as error:
+        raise RequestError(f"the fields of the record: {error}") from error
+    return About(fields=fields, change=change)
+
+
+def precondition_of(request: AnyRequest) -> Precondition:
+    """If-Match and If-None-Match of an upload, about the content that the record has."""
+    if_match, if_none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    wanted = None if if_match is None else tags(if_match, name="If-Match")
+    refused = None if if_none_match is None else tags(if_none_match, name="If-None-Match")
+
+    def check(row: MediaRow | None) -> None:
+        etag = None if row is None or row.object is None else content_etag(row.version, row.object)
+        if if_match is not None and (etag is None or (wanted is not None and etag not in wanted)):
+            raise PreconditionFailed("If-Match: the content is not the one that you name; nothing was changed", etag=etag)
+        if if_none_match is not None and etag is not None and (refused is None or etag in refused):
+            raise PreconditionFailed("If-None-Match: the record has content already; nothing was changed", etag=etag)
+
+    return check
+
+
+def answer(received: Received) -> Response[Media]:
+    headers = {"ETag": received.etag, "Location": location(received.media.pid)}
+    return Response(received.media, status_code=HTTP_201_CREATED if received.created else HTTP_200_OK, headers=headers)

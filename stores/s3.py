@@ -1,0 +1,312 @@
+"""Objects in a bucket of Amazon S3 or of a server that speaks its protocol."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import s3fs
+
+from stores.cleanup import Cleanup
+from stores.config import S3Access, StoreConfig
+from stores.disposition import attachment
+from stores.errors import (
+    FeatureMissing,
+    ObjectNotFound,
+    ObjectTruncated,
+    RangeInvalid,
+    StoreError,
+    StoreMisconfigured,
+    StoreUnavailable,
+)
+from stores.keys import is_key
+from stores.options import check_fields, read_options
+from stores.protocol import Features, ObjectInfo, OnUploadId, OpenUpload, Writer
+from stores.ranges import check_range
+from stores.s3_bucket import S3Bucket
+from stores.s3_errors import FOREIGN, from_code, from_exception, translated
+from stores.s3_parts import MAX_OBJECT_BYTES
+from stores.s3_writer import S3Writer
+
+_PIECE_BYTES = 1024 * 1024
+_DELETE_BATCH = 1000
+_DELETES_IN_FLIGHT = 3
+_MAX_PRESIGN_S = 7 * 24 * 3600  # of signature version 4
+_CLIENT_CONFIG: Mapping[str, object] = {
+    "signature_version": "s3v4",
+    "max_pool_connections": 50,
+    # A server that says nothing holds a call for less than half a minute: two attempts of these.
+    "connect_timeout": 3,
+    "read_timeout": 12,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+    # Newer defaults add checksums that servers other than AWS refuse; ours are asked for one by one.
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+
+
+class S3Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    checksums: bool = True
+    """Send a CRC-32C with each request that carries bytes, for the server to compare; off for servers that refuse it."""
+    conditional_writes: bool = True
+    """The server knows `If-None-Match: *`; off for those that don't, where two writers of one key can then both succeed."""
+
+
+class S3Store:
+    """Objects below a prefix of a bucket. Belongs to the event loop that opened it."""
+
+    def __init__(self, access: S3Access, bucket: str, *, prefix: str = "", options: S3Options | None = None) -> None:
+        self._access = access
+        self._name = bucket
+        self._prefix = prefix
+        self._options = options or S3Options()
+        self._bucket: S3Bucket | None = None
+        self._opening = asyncio.Lock()
+        self._cleanup = Cleanup()
+
+    @classmethod
+    def from_config(cls, config: StoreConfig) -> Self:
+        check_fields(config, required=("bucket", "s3"))
+        access = config.s3 or S3Access()
+        if (access.access_key is None) != (access.secret_key is None):
+            raise StoreMisconfigured(f"The s3 store {config.name!r} needs `access_key` and `secret_key`, or neither of them")
+        return cls(access, config.bucket or "", prefix=config.prefix, options=read_options(config, S3Options))
+
+    @property
+    def features(self) -> Features:
+        return Features(
+            durable=True,
+            create_if_absent=self._options.conditional_writes,
+            presigned=True,
+            local_path=False,
+            multipart=True,
+            nested_keys=True,
+            max_object_bytes=MAX_OBJECT_BYTES,
+            max_delete_keys=_DELETE_BATCH,
+        )
+
+    async def open(self) -> None:
+        async with self._opening:
+            if self._bucket is None:
+                client = await self._connect()
+                bucket = S3Bucket(
+                    client,
+                    self._name,
+                    prefix=self._prefix,
+                    checksums=self._options.checksums,
+                    conditional_writes=self._options.conditional_writes,
+                )
+                try:
+                    await bucket.check()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._bucket = bucket
+
+    async def close(self) -> None:
+        await self._cleanup.drain()
+        bucket, self._bucket = self._bucket, None
+        if bucket is not None:
+            await bucket.client.close()
+
+    @asynccontextmanager
+    async def write(
+        self, key: str, *, size: int | None = None, media_type: str | None = None, on_upload_id: OnUploadId | None = None
+    ) -> AsyncIterator[Writer]:
+        bucket = self._opened()
+        bucket.request(key)
+        writer = S3Writer(bucket, key, size=size, media_type=media_type, on_upload_id=on_upload_id)
+        try:
+            yield writer
+        finally:
+            await self._cleanup.run(writer.close())
+
+    async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        bucket = self._opened()
+        request = bucket.request(key)
+        if start < 0 or (end is not None and end <= start):
+            # No HTTP range says this, so the object has to be asked for its size.
+            check_range(key, start=start, end=end, size=(await bucket.head(key)).size)
+            return
+        if start or end is not None:
+            request["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        try:
+            with translated(key):
+                answer = await bucket.client.get_object(**request)
+        except RangeInvalid:
+            # So S3 also answers for the empty rest behind the last byte.
+            check_range(key, start=start, end=end, size=(await bucket.head(key)).size)
+            return
+        async with answer["Body"] as body:
+            remaining = _promised(key, answer, start=start, end=end)
+            with translated(key):
+                while remaining:
+                    piece = await body.read(min(_PIECE_BYTES, remaining))
+                    if not piece:
+                        raise ObjectTruncated(f"The store ended {key!r} {remaining} bytes early", key=key)
+                    remaining -= len(piece)
+                    yield piece
+
+    async def head(self, key: str) -> ObjectInfo:
+        return await self._opened().head(key)
+
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+        remaining = iter(dict.fromkeys(keys))
+        answers: dict[str, StoreError | None] = {}
+        turns = asyncio.Semaphore(_DELETES_IN_FLIGHT)
+
+        async def delete_in_turn(batch: Sequence[str]) -> None:
+            async with turns:
+                answers.update(await self._delete_batch(batch))
+
+        async with asyncio.TaskGroup() as group:
+            while batch := list(islice(remaining, _DELETE_BATCH)):
+                group.create_task(delete_in_turn(batch))
+        return answers
+
+    async def list(self, *, prefix: str = "", start_after: str = "") -> AsyncIterator[ObjectInfo]:
+        bucket = self._opened()
+        page: dict[str, Any] = {"Bucket": bucket.name, "Prefix": bucket.prefix + prefix}
+        if start_after:
+            page["StartAfter"] = bucket.prefix + start_after
+        while True:
+            with translated():
+                answer = await bucket.client.list_objects_v2(**page)
+            for found in answer.get("Contents", ()):
+                key = found["Key"][len(bucket.prefix) :]
+                if key > start_after and is_key(key, prefix=bucket.prefix):
+                    yield ObjectInfo(
+                        key=key,
+                        size=found["Size"],
+                        modified_at=found["LastModified"].astimezone(UTC),
+                        etag=found.get("ETag", "").strip('"') or None,
+                    )
+            if not answer.get("IsTruncated"):
+                return
+            page["ContinuationToken"] = answer["NextContinuationToken"]
+
+    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
+        bucket = self._opened()
+        page: dict[str, Any] = {"Bucket": bucket.name, "Prefix": bucket.prefix}
+        while True:
+            with translated():
+                answer = await bucket.client.list_multipart_uploads(**page)
+            for found in answer.get("Uploads", ()):
+                yield OpenUpload(key=found["Key"][len(bucket.prefix) :], upload_id=found["UploadId"])
+            marker = {"KeyMarker": answer.get("NextKeyMarker", ""), "UploadIdMarker": answer.get("NextUploadIdMarker", "")}
+            # A server that does not go on would be asked for the same page for ever.
+            if not answer.get("IsTruncated") or not marker["KeyMarker"] or marker.items() <= page.items():
+                return
+            page |= marker
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        await self._opened().abort(key, upload_id)
+
+    def local_path(self, key: str) -> Path:
+        raise FeatureMissing("Objects in S3 are no files of this machine", key=key)
+
+    async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None, media_type: str | None = None) -> str:
+        if not 1 <= expires_s <= _MAX_PRESIGN_S:
+            raise FeatureMissing(f"A presigned URL lives 1 to {_MAX_PRESIGN_S} seconds, not {expires_s}", key=key)
+        bucket = self._opened()
+        request = bucket.request(key)
+        if filename is not None:
+            request["ResponseContentDisposition"] = attachment(filename)
+        if media_type is not None:
+            request["ResponseContentType"] = media_type
+        with translated(key):
+            url = await bucket.client.generate_presigned_url("get_object", Params=request, ExpiresIn=expires_s)
+        return str(url)
+
+    def _opened(self) -> S3Bucket:
+        if self._bucket is None:
+            raise StoreUnavailable("The store is not open")
+        return self._bucket
+
+    async def _connect(self) -> Any:
+        access = self._access
+        region = access.region or ("us-east-1" if access.endpoint_url else None)
+        filesystem = s3fs.S3FileSystem(
+            asynchronous=True,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+            key=access.access_key,
+            secret=access.secret_key,
+            endpoint_url=access.endpoint_url,
+            client_kwargs={"region_name": region} if region else {},
+            config_kwargs={**_CLIENT_CONFIG, "s3": {"addressing_style": access.addressing_style}},
+        )
+        try:
+            with translated():
+                client = await filesystem.set_session()
+        except ValueError as exc:
+            raise StoreMisconfigured("The endpoint of this store is no URL; it has to begin with http:// or https://") from exc
+        client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
+        client.meta.events.register("before-sign.s3.UploadPart", _send_at_once)
+        return client
+
+    async def _delete_batch(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+        answers: dict[str, StoreError | None] = {}
+        try:
+            bucket = self._opened()
+        except StoreError as error:
+            return dict.fromkeys(keys, error)
+        full_names: dict[str, str] = {}
+        for key in keys:
+            try:
+                full_names[bucket.request(key)["Key"]] = key
+            except StoreError as error:
+                answers[key] = error
+        if full_names:
+            answers |= await _delete_objects(bucket, full_names)
+        return answers
+
+
+async def _delete_objects(bucket: S3Bucket, full_names: Mapping[str, str]) -> Mapping[str, StoreError | None]:
+    """One request. What the answer does not mention was not deleted as far as anyone knows."""
+    objects = [{"Key": name} for name in full_names]
+    try:
+        answer = await bucket.client.delete_objects(Bucket=bucket.name, Delete={"Objects": objects, "Quiet": False})
+    except FOREIGN as exc:
+        return dict.fromkeys(full_names.values(), from_exception(exc))
+    silence = StoreUnavailable("The store did not say whether it deleted the object")
+    answers: dict[str, StoreError | None] = dict.fromkeys(full_names.values(), silence)
+    answers.update({full_names[gone["Key"]]: None for gone in answer.get("Deleted", ()) if gone["Key"] in full_names})
+    for failed in answer.get("Errors", ()):
+        if failed["Key"] in full_names:
+            key = full_names[failed["Key"]]
+            error = from_code(failed.get("Code", ""), key=key)
+            answers[key] = None if isinstance(error, ObjectNotFound) else error
+    return answers
+
+
+def _promised(key: str, answer: Mapping[str, Any], *, start: int, end: int | None) -> int:
+    """How many bytes the body has to have, after comparing what the server sends with what was asked for."""
+    length = int(answer["ContentLength"])
+    if not start and end is None:
+        return length
+    content_range = answer.get("ContentRange", "")  # RFC 9110, section 14.4: `bytes 2-4/5`
+    total = content_range.rpartition("/")[2]
+    if not total.isdecimal():
+        raise StoreUnavailable(f"The store sent another range of {key!r} than was asked for", key=key)
+    start, stop = check_range(key, start=start, end=end, size=int(total))
+    if not content_range.startswith(f"bytes {start}-") or length != stop - start:
+        raise StoreUnavailable(f"The store sent another range of {key!r} than was asked for", key=key)
+    return length
+
+
+def _add_content_md5(params: dict[str, Any], **_: object) -> None:
+    """Servers older than the flexible checksums refuse a bulk delete without it, and botocore sends only the newer header."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _send_at_once(request: Any, **_: object) -> None:
+    """Without waiting for a 100 Continue first, a round trip a part: beginning the upload has shown that it is allowed."""
+    del request.headers["Expect"]  # not an error where it is missing

@@ -1,0 +1,210 @@
+"""Writing one S3 object: a single request up to one part, a multipart upload beyond."""
+
+import asyncio
+import base64
+import io
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import google_crc32c
+
+from stores.errors import ObjectExists, ObjectNotFound, ObjectTooLarge, StoreError, StoreUnavailable
+from stores.protocol import ObjectInfo, OnUploadId
+from stores.s3_bucket import S3Bucket
+from stores.s3_errors import translated
+from stores.s3_parts import MAX_PARTS, PartBuffer, PartPlan, check_size
+
+_LOG = logging.getLogger(__name__)
+
+_MARK = "mediastore-write"
+"""User metadata naming the write that made an object, so that a lost answer can be told from another's object."""
+_LOOKS_S = (0.0, 0.1, 0.4, 1.5)
+"""Waits before each look at a committed object, because some stores show it late or with an old size at first."""
+
+
+class S3Writer:
+    """One part is sent while the next fills, so that a transfer needs little more memory than two parts."""
+
+    def __init__(
+        self, bucket: S3Bucket, key: str, *, size: int | None, media_type: str | None, on_upload_id: OnUploadId | None
+    ) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._plan = PartPlan(size)
+        self._media_type = media_type
+        self._on_upload_id = on_upload_id
+        self._mark = secrets.token_hex(16)
+        self._buffer = PartBuffer(self._plan.part_bytes(1))
+        self._size = 0
+        self._checksum = 0
+        self._parts: list[dict[str, Any]] = []
+        self._beginning: asyncio.Task[str] | None = None
+        self._upload_id: str | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._committing = False
+        self._finished = False
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        self._refuse_after_commit()
+        self._size = check_size(self._size + sum(map(len, chunks)))
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                # Only when more bytes come: exactly one part is sent as a single request.
+                if self._buffer.full:
+                    await self._send_part()
+                rest = self._buffer.take(rest)
+
+    async def commit(self) -> ObjectInfo:
+        self._refuse_after_commit()
+        self._committing = True
+        if self._beginning is None:
+            info = await self._settle(self._put)
+        else:
+            await self._send_part()
+            await self._sent()
+            info = await self._settle(self._complete)
+        self._finished = True
+        return info
+
+    async def close(self) -> None:
+        """Abort what was not committed. Raises nothing: an upload that can't be aborted is logged, and `list_uploads` has it."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
+            if not self._sending.cancelled():
+                self._sending.exception()
+        if self._beginning is not None:
+            await asyncio.wait([self._beginning])
+            self._beginning.exception()
+        if self._finished or self._upload_id is None:
+            return
+        try:
+            await self._bucket.abort(self._key, self._upload_id)
+        except StoreError as error:
+            _LOG.warning("A multipart upload stays open at %r: %s", self._key, error.message)
+
+    def _refuse_after_commit(self) -> None:
+        if self._committing:
+            raise StoreUnavailable("This write was committed, or failed to be; begin another", key=self._key)
+
+    def _headers(self) -> dict[str, Any]:
+        """What makes the object, in one request or in parts."""
+        headers: dict[str, Any] = {"Metadata": {_MARK: self._mark}}
+        if self._media_type is not None:
+            headers["ContentType"] = self._media_type
+        return headers
+
+    async def _put(self) -> None:
+        body, checksum = await self._sealed()
+        request = self._bucket.request(self._key) | self._headers() | checksum | self._bucket.condition()
+        with translated(self._key):
+            await self._bucket.client.put_object(Body=io.BytesIO(body), **request)
+
+    async def _complete(self) -> None:
+        request = self._bucket.request(self._key) | self._bucket.condition()
+        with translated(self._key):
+            await self._bucket.client.complete_multipart_upload(
+                UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}, **request
+            )
+
+    async def _send_part(self) -> None:
+        upload_id = await self._begun()
+        await self._sent()
+        number = len(self._parts) + 1
+        if number > MAX_PARTS:
+            raise ObjectTooLarge(f"An S3 object has {MAX_PARTS} parts at most; declare the size before writing", key=self._key)
+        body, checksum = await self._sealed()
+        self._buffer = PartBuffer(self._plan.part_bytes(min(number + 1, MAX_PARTS)))
+        self._sending = asyncio.create_task(self._upload_part(upload_id, number, body, checksum))
+
+    async def _sent(self) -> None:
+        """Wait for the part under way; raises what went wrong with it, each time."""
+        if self._sending is not None:
+            await self._sending
+
+    async def _begun(self) -> str:
+        if self._beginning is None:
+            self._beginning = asyncio.create_task(self._begin())
+        # Shielded, so that a cancelled caller does not lose the id of an upload that the store has begun.
+        return await asyncio.shield(self._beginning)
+
+    async def _begin(self) -> str:
+        request = self._bucket.request(self._key) | self._headers()
+        if self._bucket.checksums:
+            # One checksum of the whole object, where the server knows how, instead of a checksum of checksums.
+            request |= {"ChecksumAlgorithm": "CRC32C", "ChecksumType": "FULL_OBJECT"}
+        with translated(self._key):
+            answer = await self._bucket.client.create_multipart_upload(**request)
+        self._upload_id = str(answer["UploadId"])
+        if self._on_upload_id is not None:
+            await self._on_upload_id(self._upload_id)
+        return self._upload_id
+
+    async def _upload_part(self, upload_id: str, number: int, body: bytes, checksum: dict[str, Any]) -> None:
+        request = self._bucket.request(self._key) | checksum
+        with translated(self._key):
+            answer = await self._bucket.client.upload_part(
+                UploadId=upload_id, PartNumber=number, Body=io.BytesIO(body), **request
+            )
+        sent = {name: value for name, value in checksum.items() if name != "ChecksumAlgorithm"}
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]} | sent)
+
+    async def _sealed(self) -> tuple[bytes, dict[str, Any]]:
+        """The buffer's bytes in one piece, and their checksum as the request's parameters."""
+        pieces = self._buffer.pieces
+        self._buffer = PartBuffer(0)
+        body, checksum = await asyncio.to_thread(self._seal, pieces)
+        if not self._bucket.checksums:
+            return body, {}
+        encoded = base64.b64encode(checksum.to_bytes(4, "big")).decode()
+        return body, {"ChecksumAlgorithm": "CRC32C", "ChecksumCRC32C": encoded}
+
+    def _seal(self, pieces: list[memoryview]) -> tuple[bytes, int]:
+        body = b"".join(pieces)
+        pieces.clear()
+        self._checksum = google_crc32c.extend(self._checksum, body)
+        return body, google_crc32c.value(body)
+
+    async def _settle(self, publish: Callable[[], Awaitable[None]]) -> ObjectInfo:
+        """Publish, then look: the answer may have been lost, or be that of a second try, which finds the first one's object."""
+        failure: StoreError | None = None
+        try:
+            if not self._bucket.conditional_writes:
+                await self._refuse_if_taken()
+            await publish()
+        except StoreError as error:
+            if not (error.retryable or isinstance(error, ObjectExists)):
+                raise
+            failure = error
+        return await self._verified(failure)
+
+    async def _refuse_if_taken(self) -> None:
+        try:
+            await self._bucket.head(self._key)
+        except ObjectNotFound:
+            return
+        raise ObjectExists(f"There is an object at {self._key!r} already", key=self._key)
+
+    async def _verified(self, failure: StoreError | None) -> ObjectInfo:
+        """The object as the store shows it, if it is this write's; else the failure, or what is wrong with it."""
+        for wait_s in _LOOKS_S:
+            await asyncio.sleep(wait_s)
+            try:
+                info, metadata = await self._bucket.look(self._key)
+            except ObjectNotFound:
+                continue
+            except StoreError as error:
+                raise failure or error from error
+            if failure is not None and metadata.get(_MARK) != self._mark:
+                raise ObjectExists(f"There is an object at {self._key!r} already", key=self._key) from failure
+            if info.size == self._size and self._matches(info):
+                return info
+        raise failure or StoreUnavailable(
+            f"The store took {self._size} bytes but does not show an object of these bytes", key=self._key
+        )
+
+    def _matches(self, info: ObjectInfo) -> bool:
+        return info.checksums.get("crc32c", f"{self._checksum:08x}") == f"{self._checksum:08x}"

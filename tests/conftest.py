@@ -1,0 +1,45 @@
+"""What tests of every folder share: a real PostgreSQL, migrated once, and a database of its own for each test that asks.
+
+MEDIASTORE_TEST_DATABASE_URL names a server to use, as a role that may make databases. Without it each test process starts an
+embedded PostgreSQL of its own, in a folder that goes away with it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mediastore.embedded import EmbeddedPostgres
+from tests.database import DatabaseServer, run
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[DatabaseServer]:
+    url = os.environ.get("MEDIASTORE_TEST_DATABASE_URL")
+    if url:
+        yield DatabaseServer(url)
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="mediastore-test-") as folder,
+        EmbeddedPostgres(Path(folder), fsync=False) as postgres,
+    ):
+        yield DatabaseServer(postgres.url)
+
+
+@pytest.fixture(scope="session")
+def template_database(database_server: DatabaseServer) -> Iterator[str]:
+    """The URL of a migrated database to copy. Nothing may stay connected to it."""
+    from mediastore.database import migrate  # noqa: PLC0415 - until the module can be imported everywhere
+
+    with database_server.database() as url:
+        run(migrate(url))
+        yield url
+
+
+@pytest.fixture
+def database_url(database_server: DatabaseServer, template_database: str) -> Iterator[str]:
+    """The URL of a migrated database that this test has to itself."""
+    with database_server.database(template=template_database) as url:
+        yield url
