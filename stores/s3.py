@@ -248,7 +248,8 @@ class S3Store:
         except ValueError as exc:
             raise StoreMisconfigured("The endpoint of this store is no URL; it has to begin with http:// or https://") from exc
         client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
-        client.meta.events.register("before-sign.s3.UploadPart", _send_at_once)
+        for operation in ("PutObject", "UploadPart"):
+            client.meta.events.register(f"before-sign.s3.{operation}", _send_at_once)
         return client
 
     async def _delete_batch(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
@@ -308,5 +309,5 @@ def _add_content_md5(params: dict[str, Any], **_: object) -> None:
 
 
 def _send_at_once(request: Any, **_: object) -> None:
-    """Without waiting for a 100 Continue first, a round trip a part: beginning the upload has shown that it is allowed."""
+    """Without waiting for `100 Continue` first: it costs a round trip, and a server that never sends it would hold the call."""
     del request.headers["Expect"]  # not an error where it is missing

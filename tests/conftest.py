@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from mediastore.database import migrate
 from mediastore.embedded import EmbeddedPostgres
 from tests.database import DatabaseServer, run
+from tests.server import Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +34,6 @@ def database_server() -> Iterator[DatabaseServer]:
 @pytest.fixture(scope="session")
 def template_database(database_server: DatabaseServer) -> Iterator[str]:
     """The URL of a migrated database to copy. Nothing may stay connected to it."""
-    from mediastore.database import migrate  # noqa: PLC0415 - until the module can be imported everywhere
-
     with database_server.database() as url:
         run(migrate(url))
         yield url
@@ -43,3 +44,17 @@ def database_url(database_server: DatabaseServer, template_database: str) -> Ite
     """The URL of a migrated database that this test has to itself."""
     with database_server.database(template=template_database) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def server(database_server: DatabaseServer, template_database: str) -> Iterator[Server]:
+    """A server that the tests of a module share: they use names of their own."""
+    with database_server.database(template=template_database) as url, running_server(url) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[httpx.Client]:
+    """A client of the shared server, logged in as its administrator."""
+    with server.client() as client:
+        yield client

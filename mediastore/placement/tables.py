@@ -1,1 +1,153 @@
-"""Tables."""
+"""Stores, the S3 configs that they share, and the objects that lie in them.
+
+The migration is the truth: names of foreign keys, partial indexes and indexes of several columns can only be said there.
+"""
+
+from piccolo.columns import JSONB, UUID, Array, BigInt, BigSerial, Boolean, Bytea, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns.base import OnDelete, OnUpdate
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.columns.reference import LazyTableReference
+from piccolo.constraints import Check, Unique
+from piccolo.table import Table
+
+
+class S3Config(Table, tablename="s3_config"):
+    """Endpoint, region and credentials that several S3 stores share."""
+
+    id = BigSerial(primary_key=True, help_text="Compact and ordered, for rows that point here; people see the name.")
+    name = Text(default=None, help_text="What people and stores call the config by.")
+    endpoint_url = Text(default=None, null=True, help_text="Where the S3 API answers; null for AWS, which is found by region.")
+    region = Text(default=None, null=True, help_text="A part of every signature; null where the endpoint has only one.")
+    addressing_style = Text(
+        default=None,
+        help_text="Whether a bucket is named in the path or in the host name: many S3 servers know only one of them.",
+    )
+    access_key_sealed = Bytea(
+        default=None,
+        null=True,
+        secret=True,
+        help_text="Encrypted, for secrets go in and never come out; null to use the server's own AWS credentials.",
+    )
+    secret_key_sealed = Bytea(
+        default=None, null=True, secret=True, help_text="The other half of the pair, encrypted too: both are there or neither is."
+    )
+    revision = BigInt(default=1, help_text="Raised by every change, so that what was built from an older one can be told.")
+    created_at = Timestamptz(default=TimestamptzNow(), help_text="Since when stores can use it.")
+    updated_at = Timestamptz(default=TimestamptzNow(), help_text="When it last changed; the history says what.")
+
+    s3_config_name_key = Unique([name])
+    s3_config_addressing_style_check = Check("addressing_style IN ('path', 'virtual')")
+    s3_config_keys_check = Check("(access_key_sealed IS NULL) = (secret_key_sealed IS NULL)")
+
+
+class Store(Table, tablename="store"):
+    """A named place for bytes: kind, location, policies. A name is unique among those that are not deleted."""
+
+    id = BigSerial(primary_key=True, help_text="Compact and ordered, for rows that point here, whatever becomes of the name.")
+    name = Text(default=None, help_text="What people call the place; free again after deletion, because rows point at the id.")
+    kind = Text(
+        default=None, help_text="Which code talks to it: s3, filesystem, memory, or one of a plug-in, so no check lists them."
+    )
+    bucket = Text(default=None, null=True, help_text="Where an S3 store keeps its objects; null for kinds without buckets.")
+    prefix = Text(default="", help_text="Goes before every store key, so that several stores can share a bucket.")
+    path = Text(default=None, null=True, help_text="The folder of a filesystem store, which lies below an allowed root.")
+    s3_config = ForeignKey(
+        references=S3Config,
+        null=True,
+        on_delete=OnDelete.no_action,
+        on_update=OnUpdate.no_action,
+        help_text="Endpoint and credentials are kept once, so that stores which share them change together.",
+    )
+    options = JSONB(default="{}", help_text="What only this kind of store understands, so that a new kind needs no new column.")
+    checksums = Array(
+        base_column=Text(),
+        default=["md5", "sha256"],
+        help_text="Algorithms that the server computes of every object, so that there is a fact whatever the client claims.",
+    )
+    retention = JSONB(default="{}", help_text="How long the store keeps what it is given, where the record does not say.")
+    enabled = Boolean(default=True, help_text="Switched off, it takes and gives no bytes but loses none; purging goes on.")
+    incarnation = UUID(
+        default=None,
+        null=True,
+        help_text="The process in which a memory store lives: a new one means that what it held before is lost.",
+    )
+    revision = BigInt(
+        default=1, help_text="Raised by every change of the store or its S3 config, so that every process opens it anew."
+    )
+    created_at = Timestamptz(default=TimestamptzNow(), help_text="Since when records can be placed there.")
+    updated_at = Timestamptz(default=TimestamptzNow(), help_text="When it last changed; the history says what.")
+    deleted_at = Timestamptz(default=None, null=True, help_text="A deleted row stays, for the tombstones that point at it.")
+
+
+class StoredObject(Table, tablename="stored_object"):
+    """One immutable run of bytes at one store key in one store. Committed before its bytes are sent, and outlives them."""
+
+    id = BigSerial(primary_key=True, help_text="Compact and ordered; with the version it makes the ETag of the content.")
+    # Named rather than imported: catalog is above placement.
+    media: ForeignKey[Table] = ForeignKey(
+        references=LazyTableReference("Media", module_path="mediastore.catalog.tables"),
+        null=True,
+        on_delete=OnDelete.set_null,
+        on_update=OnUpdate.no_action,
+        help_text="Whose content it is; null once that record was withdrawn, when the row goes with its bytes.",
+    )
+    version = Integer(
+        default=None,
+        null=True,
+        help_text="Which content of the record it is; given with the bytes verified, so that a failed upload uses up no number.",
+    )
+    store = ForeignKey(
+        references=Store,
+        null=False,
+        on_delete=OnDelete.no_action,
+        on_update=OnUpdate.no_action,
+        help_text="Where the bytes lie, whatever store the record's next content goes to; copies are rows of their own.",
+    )
+    key = Text(
+        default=None, help_text="Where in the store the object lies: chosen by the server, never recomputed, never reused."
+    )
+    size = BigInt(
+        default=None, null=True, help_text="Bytes, as counted and as the store holds them; null until that is verified."
+    )
+    media_type = Text(
+        default=None, help_text="What readers are told that the bytes are; the client's word, never found out here."
+    )
+    filename = Text(
+        default=None,
+        null=True,
+        help_text="What a download is called on the reader's disk, since the store key means nothing there.",
+    )
+    checksums = JSONB(
+        default="{}", help_text="By algorithm the value, who attests it and when, so that a claim is never taken for a fact."
+    )
+    state = Text(default=None, help_text="How far the bytes have come or gone, so that whatever a crash leaves can be found.")
+    state_reason = Text(default=None, null=True, help_text="Why the bytes have to go, are missing, or could not be removed yet.")
+    attempts = Integer(default=0, help_text="Failed tries to remove the bytes, so that each further one waits longer.")
+    next_attempt_at = Timestamptz(
+        default=TimestamptzNow(),
+        help_text="When the bytes are due to go; whoever takes the row moves it ahead, so that nobody else takes it too.",
+    )
+    created_at = Timestamptz(
+        default=TimestamptzNow(), help_text="When the key was announced, which is before any byte was there."
+    )
+    stored_at = Timestamptz(
+        default=None, null=True, help_text="When size and checksums were verified; from then on the object never changes."
+    )
+    checked_at = Timestamptz(
+        default=None,
+        null=True,
+        help_text="When the bytes were last compared with this row, so that it shows how old that knowledge is.",
+    )
+    receipt = JSONB(
+        default=None,
+        null=True,
+        help_text="What the store answered when the bytes went, as proof that the deletion was carried out.",
+    )
+
+    stored_object_key_key = Unique([store, key])
+    stored_object_state_check = Check(
+        "state IN ('writing', 'verifying', 'stored', 'purging', 'purged', 'quarantined', 'missing')"
+    )
+    stored_object_stored_check = Check(
+        "state <> 'stored' OR (media IS NOT NULL AND version IS NOT NULL AND size IS NOT NULL AND stored_at IS NOT NULL)"
+    )

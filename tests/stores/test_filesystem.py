@@ -1,10 +1,10 @@
 import asyncio
-import collections
 import errno
 import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,15 +88,12 @@ async def test_h14_a_folder_swapped_for_a_link_lets_nobody_out(store: Filesystem
             aside.rename(folder)
 
     swapping = asyncio.create_task(asyncio.to_thread(swap))
-    outcomes = collections.Counter[str]()
     for turn in range(150):
-        for work in (get(store, "folder/secret"), put(store, f"folder/{turn}", b"x"), store.delete([f"folder/{turn - 1}"])):
-            try:
-                assert (
-                    await work in (b"inside", None, {f"folder/{turn - 1}": None}) or outcomes.update(["delete refused"]) is None
-                )
-            except StoreError as error:
-                outcomes[error.code] += 1
+        with suppress(StoreError):
+            assert await get(store, "folder/secret") == b"inside"
+        with suppress(StoreError):
+            await put(store, f"folder/{turn}", b"x")
+        await store.delete([f"folder/{turn - 1}"])
     stop.set()
     await asyncio.gather(swapping, return_exceptions=True)  # a folder made by a writer can be in the way of the swap
     assert [path.name for path in outside.iterdir()] == ["secret"]

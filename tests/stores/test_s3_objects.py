@@ -1,0 +1,207 @@
+"""What is S3's own: parts, checksums, bulk deletion, pages, buckets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stores.config import S3Access
+from stores.conformance import MIB
+from stores.conformance_steps import listed, open_uploads, put, resident_bytes, some_bytes
+from stores.errors import FeatureMissing, ObjectNotFound, ObjectTooLarge, StoreAccessDenied, StoreMisconfigured, StoreUnavailable
+from stores.s3 import S3Store
+from stores.s3_bucket import _object_info
+from stores.s3_parts import MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, PartPlan
+
+
+@pytest.fixture
+async def store(access: S3Access, bucket: str) -> AsyncIterator[S3Store]:
+    store = S3Store(access, bucket, prefix="p/")
+    await store.open()
+    yield store
+    await store.close()
+
+
+@given(
+    st.one_of(
+        st.integers(0, MAX_OBJECT_BYTES), st.sampled_from([MAX_OBJECT_BYTES, 5 * 1024 * MIB + 1, 50_000 * MIB, 50_000 * MIB + 1])
+    )
+)
+def test_h11_every_size_has_a_plan_of_equal_parts(size: int) -> None:
+    plan = PartPlan(size)
+    part = plan.part_bytes(1)
+    count = max(1, -(-size // part))
+    assert MIN_PART_BYTES <= part <= MAX_PART_BYTES
+    assert count <= MAX_PARTS
+    assert plan.part_bytes(count) == part
+
+
+@given(st.one_of(st.none(), st.integers(0, 40 * 1024 * MIB)))
+def test_h11_what_grows_beyond_its_plan_still_fits(size: int | None) -> None:
+    plan = PartPlan(size)
+    parts = [plan.part_bytes(number) for number in range(1, MAX_PARTS + 1)]
+    assert all(MIN_PART_BYTES <= part <= MAX_PART_BYTES for part in parts)
+    assert parts == sorted(parts)
+    if size is None:
+        assert parts[900] == MIN_PART_BYTES
+        assert sum(parts) >= MAX_OBJECT_BYTES
+
+
+def test_h11_more_than_an_s3_object_can_have_is_refused_before_any_byte() -> None:
+    with pytest.raises(ObjectTooLarge):
+        PartPlan(MAX_OBJECT_BYTES + 1)
+
+
+def answer(**fields: object) -> dict[str, Any]:
+    return {"ContentLength": 3, "LastModified": datetime.now(UTC), "ETag": '"d41d8cd98f00b204e9800998ecf8427e"'} | fields
+
+
+def test_h05_an_etag_is_no_digest() -> None:
+    info = _object_info("k", answer())
+    assert info.etag == "d41d8cd98f00b204e9800998ecf8427e"
+    assert info.checksums == {}
+
+
+def test_h05_checksums_of_checksums_are_no_digests() -> None:
+    whole = answer(ChecksumCRC32C="yZRlqg==", ChecksumType="FULL_OBJECT", ETag='"abc-3"')
+    assert _object_info("k", whole).checksums == {"crc32c": "c99465aa"}
+    assert _object_info("k", answer(ChecksumSHA1="2jmj7l5rSw0yVb/vlWAYkK/YBwk=")).checksums.keys() == {"sha1"}
+    for composite in (
+        answer(ChecksumCRC32C="yZRlqg==", ChecksumType="COMPOSITE", ETag='"abc-3"'),
+        answer(ChecksumCRC32C="yZRlqg==-3", ETag='"abc-3"'),
+        answer(ChecksumCRC32C="yZRlqg==-3", ChecksumType="FULL_OBJECT"),
+        answer(ChecksumCRC32C="yZRlqg==", ETag='"abc-3"'),
+    ):
+        assert _object_info("k", composite).checksums == {}
+
+
+async def test_h15_a_size_that_is_shown_late_is_waited_for(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = store._opened().client
+    head_object, sizes = client.head_object, [0, 0]
+
+    async def late(**request: Any) -> Any:
+        return await head_object(**request) | ({"ContentLength": sizes.pop()} if sizes else {})
+
+    monkeypatch.setattr(client, "head_object", late)
+    await put(store, "k", b"abc")
+    assert sizes == []
+
+
+async def test_h15_a_size_that_stays_wrong_is_an_error(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = store._opened().client
+    head_object = client.head_object
+
+    async def lie(**request: Any) -> Any:
+        return await head_object(**request) | {"ContentLength": 2}
+
+    monkeypatch.setattr(client, "head_object", lie)
+    monkeypatch.setattr("stores.s3_writer._LOOKS_S", (0.0, 0.0))
+    with pytest.raises(StoreUnavailable, match="3 bytes"):
+        await put(store, "k", b"abc")
+
+
+async def test_a_bulk_deletion_tells_each_key_apart(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer_some(**_: object) -> dict[str, Any]:
+        return {
+            "Deleted": [{"Key": "p/a"}],
+            "Errors": [
+                {"Key": "p/b", "Code": "AccessDenied"},
+                {"Key": "p/c", "Code": "NoSuchKey"},
+                {"Key": "p/d", "Code": "SlowDown"},
+            ],
+        }
+
+    monkeypatch.setattr(store._opened().client, "delete_objects", answer_some)
+    answers = await store.delete(["a", "b", "c", "d", "silent"])
+    assert {key: type(error) for key, error in answers.items()} == {
+        "a": type(None),
+        "b": StoreAccessDenied,
+        "c": type(None),
+        "d": StoreUnavailable,
+        "silent": StoreUnavailable,
+    }
+
+
+async def test_a_bulk_deletion_bears_the_digests_that_old_and_new_servers_need(store: S3Store) -> None:
+    headers: dict[str, str] = {}
+    store._opened().client.meta.events.register(
+        "before-send.s3.DeleteObjects", lambda request, **_: headers.update(request.headers)
+    )
+    await store.delete(["k"])
+    assert {"content-md5", "x-amz-checksum-crc32"} <= {name.lower() for name in headers}
+
+
+async def test_h10_open_uploads_are_found_past_one_page(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {
+        "": {
+            "Uploads": [{"Key": "p/a", "UploadId": "1"}],
+            "IsTruncated": True,
+            "NextKeyMarker": "p/a",
+            "NextUploadIdMarker": "1",
+        },
+        "1": {
+            "Uploads": [{"Key": "p/a", "UploadId": "2"}],
+            "IsTruncated": True,
+            "NextKeyMarker": "p/a",
+            "NextUploadIdMarker": "2",
+        },
+        "2": {"Uploads": [], "IsTruncated": True, "NextKeyMarker": "p/a", "NextUploadIdMarker": "2"},  # a server that is stuck
+    }
+
+    async def page(**request: Any) -> Any:
+        return pages[request.get("UploadIdMarker", "")]
+
+    monkeypatch.setattr(store._opened().client, "list_multipart_uploads", page)
+    assert await open_uploads(store) == [("a", "1"), ("a", "2")]
+
+
+async def test_h09_a_bucket_that_is_gone_is_an_error_and_no_deletion(store: S3Store, access: S3Access) -> None:
+    await store._opened().client.delete_bucket(Bucket=store._opened().name)
+    with pytest.raises(StoreMisconfigured):
+        await store.head("k")
+    with pytest.raises(StoreMisconfigured):
+        await listed(store)
+    assert isinstance((await store.delete(["k"]))["k"], StoreMisconfigured)
+    missing = S3Store(access, "no-such-bucket")
+    with pytest.raises(StoreMisconfigured):
+        await missing.open()
+
+
+async def test_objects_outside_the_prefix_are_out_of_sight(store: S3Store, access: S3Access) -> None:
+    outer = S3Store(access, store._opened().name)
+    await outer.open()
+    await put(outer, "q", b"x")
+    await put(outer, "p/k", b"x")
+    assert await listed(store) == ["k"]
+    with pytest.raises(ObjectNotFound):
+        await store.head("q")
+    await store.delete(["q"])
+    assert await listed(outer) == ["p/k", "q"]
+    await outer.close()
+
+
+async def test_memory_of_many_transfers_at_once_stays_bounded(store: S3Store) -> None:
+    piece = some_bytes(MIB)
+
+    async def transfer(number: int) -> None:
+        nonlocal peak
+        async with store.write(f"{number}") as writer:
+            for _ in range(32):
+                await writer.append([piece])
+                peak = max(peak, resident_bytes())
+            await writer.commit()
+
+    await put(store, "warm", piece * 6)
+    before = peak = resident_bytes()
+    await asyncio.gather(*(transfer(number) for number in range(8)))
+    assert peak - before < 8 * 16 * MIB
+
+
+async def test_a_presigned_url_lives_a_week_at_most(store: S3Store) -> None:
+    for expires_s in (0, -1, 7 * 24 * 3600 + 1):
+        with pytest.raises(FeatureMissing):
+            await store.presign_get("k", expires_s=expires_s)
