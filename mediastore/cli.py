@@ -44,7 +44,8 @@ def main() -> None:
     try:
         app()
     except MediastoreError as error:
-        err.print(f"mediastore: {error.message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        because = f" ({error.__cause__})" if isinstance(error.__cause__, OSError) else ""
+        err.print(f"mediastore: {error.message}{because}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ _LOOKS_S = (0.0, 0.1, 0.4, 1.5)
 
 
 class S3Writer:
-    """One part is sent while the next fills, so that a transfer needs little more memory than two parts."""
+    """One part is sent while the next fills, so that a transfer needs the memory of two parts."""
 
     def __init__(
         self, bucket: S3Bucket, key: str, *, size: int | None, media_type: str | None, on_upload_id: OnUploadId | None
@@ -36,7 +35,9 @@ class S3Writer:
         self._media_type = media_type
         self._on_upload_id = on_upload_id
         self._mark = secrets.token_hex(16)
-        self._buffer = PartBuffer(self._plan.part_bytes(1))
+        self._filling = PartBuffer()
+        self._filling.begin(self._plan.part_bytes(1))
+        self._in_flight = PartBuffer()
         self._size = 0
         self._checksum = 0
         self._parts: list[dict[str, Any]] = []
@@ -48,14 +49,15 @@ class S3Writer:
 
     async def append(self, chunks: Sequence[bytes]) -> None:
         self._refuse_after_commit()
-        self._size = check_size(self._size + sum(map(len, chunks)))
         for chunk in chunks:
-            rest = memoryview(chunk)
-            while rest:
+            self._size = check_size(self._size + len(chunk))
+            self._checksum = google_crc32c.extend(self._checksum, chunk)
+            start = 0
+            while start < len(chunk):
                 # Only when more bytes come: exactly one part is sent as a single request.
-                if self._buffer.full:
+                if self._filling.full:
                     await self._send_part()
-                rest = self._buffer.take(rest)
+                start = self._filling.take(chunk, start=start)
 
     async def commit(self) -> ObjectInfo:
         self._refuse_after_commit()
@@ -98,10 +100,9 @@ class S3Writer:
         return headers
 
     async def _put(self) -> None:
-        body, checksum = await self._sealed()
-        request = self._bucket.request(self._key) | self._headers() | checksum | self._bucket.condition()
+        request = self._bucket.request(self._key) | self._headers() | self._checksum_of(self._filling) | self._bucket.condition()
         with translated(self._key):
-            await self._bucket.client.put_object(Body=io.BytesIO(body), **request)
+            await self._bucket.client.put_object(Body=self._filling.seal(), **request)
 
     async def _complete(self) -> None:
         request = self._bucket.request(self._key) | self._bucket.condition()
@@ -116,9 +117,9 @@ class S3Writer:
         number = len(self._parts) + 1
         if number > MAX_PARTS:
             raise ObjectTooLarge(f"An S3 object has {MAX_PARTS} parts at most; declare the size before writing", key=self._key)
-        body, checksum = await self._sealed()
-        self._buffer = PartBuffer(self._plan.part_bytes(min(number + 1, MAX_PARTS)))
-        self._sending = asyncio.create_task(self._upload_part(upload_id, number, body, checksum))
+        self._in_flight, self._filling = self._filling, self._in_flight
+        self._filling.begin(self._plan.part_bytes(min(number + 1, MAX_PARTS)))
+        self._sending = asyncio.create_task(self._upload_part(upload_id, number, self._in_flight))
 
     async def _sent(self) -> None:
         """Wait for the part under way; raises what went wrong with it, each time."""
@@ -143,30 +144,20 @@ class S3Writer:
             await self._on_upload_id(self._upload_id)
         return self._upload_id
 
-    async def _upload_part(self, upload_id: str, number: int, body: bytes, checksum: dict[str, Any]) -> None:
+    async def _upload_part(self, upload_id: str, number: int, part: PartBuffer) -> None:
+        checksum = self._checksum_of(part)
         request = self._bucket.request(self._key) | checksum
         with translated(self._key):
-            answer = await self._bucket.client.upload_part(
-                UploadId=upload_id, PartNumber=number, Body=io.BytesIO(body), **request
-            )
-        sent = {name: value for name, value in checksum.items() if name != "ChecksumAlgorithm"}
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]} | sent)
+            answer = await self._bucket.client.upload_part(UploadId=upload_id, PartNumber=number, Body=part.seal(), **request)
+        checksum.pop("ChecksumAlgorithm", None)
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]} | checksum)
 
-    async def _sealed(self) -> tuple[bytes, dict[str, Any]]:
-        """The buffer's bytes in one piece, and their checksum as the request's parameters."""
-        pieces = self._buffer.pieces
-        self._buffer = PartBuffer(0)
-        body, checksum = await asyncio.to_thread(self._seal, pieces)
+    def _checksum_of(self, part: PartBuffer) -> dict[str, Any]:
+        """Parameters that make the server compare what it receives; both, because some look only where the algorithm is named."""
         if not self._bucket.checksums:
-            return body, {}
-        encoded = base64.b64encode(checksum.to_bytes(4, "big")).decode()
-        return body, {"ChecksumAlgorithm": "CRC32C", "ChecksumCRC32C": encoded}
-
-    def _seal(self, pieces: list[memoryview]) -> tuple[bytes, int]:
-        body = b"".join(pieces)
-        pieces.clear()
-        self._checksum = google_crc32c.extend(self._checksum, body)
-        return body, google_crc32c.value(body)
+            return {}
+        encoded = base64.b64encode(part.checksum.to_bytes(4, "big")).decode()
+        return {"ChecksumAlgorithm": "CRC32C", "ChecksumCRC32C": encoded}
 
     async def _settle(self, publish: Callable[[], Awaitable[None]]) -> ObjectInfo:
         """Publish, then look: the answer may have been lost, or be that of a second try, which finds the first one's object."""
