@@ -193,13 +193,9 @@ def store_probe(name: str) -> None:
 
 
 async def prepare(settings: Settings) -> str | None:
-    """Before the first request: migrations where the database is ours, and what the first start makes."""
-    if settings.database_url is None:
-        return None
+    """What the first start makes."""
     services = Services(settings)
     try:
-        if load_settings().embedded:
-            await migrate(settings.database_url)
         return await provide(services)
     except DatabaseUnavailable as error:
         err.print(f"mediastore: {error.message}; the server starts and waits for it", style="yellow", markup=False)

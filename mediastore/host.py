@@ -1,5 +1,6 @@
 """What a server on one machine brings along: its database, its secret key, its first administrator and its first stores."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import msgspec
 
 from mediastore.accounts.service import ADMINISTRATOR
 from mediastore.app import Services
+from mediastore.database import migrate
 from mediastore.embedded import EmbeddedPostgres, lock_data_folder, running_url
 from mediastore.embedded_errors import DataFolderInUse
 from mediastore.errors import SettingInvalid
@@ -26,8 +28,8 @@ SCRATCH = "scratch"
 def serving(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
     """The settings completed, with the database running for the length of the block.
 
-    Without MEDIASTORE_DATABASE_URL the database is embedded, and the data folder is this server's alone. Raises `SettingInvalid`
-    and the errors of `mediastore.embedded_errors`.
+    Without MEDIASTORE_DATABASE_URL the database is embedded and migrated, and the data folder is this server's alone. Raises
+    `SettingInvalid` and the errors of `mediastore.embedded_errors`.
     """
     if not settings.embedded:
         if settings.secret_key is None:
@@ -41,6 +43,7 @@ def serving(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Setti
         if not (settings.home / "postgres").exists():
             say(f"Making a database in {settings.home.resolve()}; this takes a moment, once.")
         with EmbeddedPostgres(settings.home) as postgres:
+            asyncio.run(migrate(postgres.url))
             yield _complete(settings, postgres.url)
 
 

@@ -287,7 +287,7 @@ class StoreConformance:
         assert await listed(store, prefix="a/") == [key for key in keys if key.startswith("a/")]
         assert await listed(store, prefix="a/10") == [key for key in keys if key.startswith("a/10")]
         assert await listed(store, prefix="none") == await listed(store, prefix="../") == []
-        for after in ("a-b", "a/0999x", "a/1020", "a0", "b/a-c", "zz", "ä", "ö"):
+        for after in ("a/1020", "a/1020x", "a0", "b/a-c", "zz", "ä", "ö"):
             assert await listed(store, start_after=after) == [key for key in keys if key.encode() > after.encode()], after
         assert await listed(store, prefix="a/1", start_after="a/1020") == [
             key for key in keys if key.startswith("a/1") and key > "a/1020"

@@ -189,7 +189,9 @@ class S3Writer:
                 continue
             except StoreError as error:
                 raise failure or error from error
-            if failure is not None and metadata.get(_MARK) != self._mark:
+            mark = metadata.get(_MARK)
+            # A server may keep no metadata: then its word that all went well has to do.
+            if mark != self._mark and (mark is not None or failure is not None):
                 raise ObjectExists(f"There is an object at {self._key!r} already", key=self._key) from failure
             if info.size == self._size and self._matches(info):
                 return info

@@ -5,7 +5,8 @@ CatalogError
 ├── RecordGone              deleted, or expired: `status`, `since`
 ├── RecordInvalid           a field whose value can't be
 │   ├── PidInvalid          not a PID at all
-│   └── PatternBroken       a PID or identifier that does not match its type's pattern
+│   ├── PatternBroken       a PID or identifier that does not match its type's pattern
+│   └── StoreUnknown        a record names a store that is not there
 ├── PidTaken                PIDs are given out once
 ├── IdentifierTaken         another record has this value of a type whose values are unique
 ├── RevisionMismatch        the record was changed by someone else in the meantime
@@ -41,6 +42,10 @@ class PidInvalid(RecordInvalid):
 
 class PatternBroken(RecordInvalid):
     code = "pattern_broken"
+
+
+class StoreUnknown(RecordInvalid):
+    code = "store_unknown"
 
 
 class PidTaken(CatalogError):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Controller, Request, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter
 from litestar.response import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
@@ -43,9 +43,9 @@ Name = Annotated[str, Parameter(description="The name it was created with", max_
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="Size of a page")]
 Cursor = Annotated[str | None, Parameter(max_length=100, description="`next` of the page before")]
 IfMatch = Annotated[
-    str | None, Parameter(header="If-Match", description="The record's ETag as you know it; 412 when it has changed since")
+    str | None, HeaderParameter(name="If-Match", description="The record's ETag as you know it; 412 when it has changed since")
 ]
-IfNoneMatch = Annotated[str | None, Parameter(header="If-None-Match", description="304 when the record still has this ETag")]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="304 when the record still has this ETag")]
 
 
 class MediaController(Controller):

@@ -5,12 +5,12 @@ from time import monotonic
 from msgspec import Struct
 
 from mediastore.catalog import queries
-from mediastore.catalog.errors import PatternBroken, RecordInvalid
+from mediastore.catalog.errors import PatternBroken, RecordInvalid, StoreUnknown
 from mediastore.catalog.patterns import Pattern
 from mediastore.catalog.queries import NewIdentifier
 from mediastore.database import Database
 from mediastore.placement import queries as placement
-from mediastore.placement.errors import StoreDisabled, StoreNotFound
+from mediastore.placement.errors import StoreDisabled
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.schemas import Retention
 
@@ -45,11 +45,11 @@ class Rules:
         self._snapshot = None
 
     async def store(self, name: str) -> StoreRule:
-        """Raises `StoreNotFound`, naming the stores there are, and `StoreDisabled`."""
+        """Raises `StoreUnknown`, naming the stores there are, and `StoreDisabled`."""
         rule = (await self._current()).stores.get(name) or (await self._current(fresh=True)).stores.get(name)
         if rule is None:
             names = ", ".join(sorted((await self._current()).stores)) or "none yet"
-            raise StoreNotFound(f"there is no store {name!r}; there are: {names}", store=name)
+            raise StoreUnknown(f"there is no store {name!r}; there are: {names}", store=name)
         if not rule.row.enabled:
             rule = (await self._current(fresh=True)).stores.get(name, rule)
         if not rule.row.enabled:

@@ -1,6 +1,5 @@
 """Bytes out: who may have them is decided at the moment when they are served."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -77,14 +76,14 @@ class Downloads:
         store = await self._store(download)
         if not store.features.local_path:
             return None
-        path = store.local_path(download.key)
         try:
-            size = (await asyncio.to_thread(path.lstat)).st_size
-        except OSError as error:
+            # Walks the folders without following links, which the server's own open of the path would do.
+            info = await store.head(download.key)
+        except ObjectNotFound as error:
             raise _unavailable(download) from error
-        if size != download.size:
+        if info.size != download.size:
             raise _unavailable(download)
-        return path
+        return store.local_path(download.key)
 
     async def stream(self, download: Download, *, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes [start, end), the first of them already fetched: a store that is down is an error, not half an answer."""

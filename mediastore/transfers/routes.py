@@ -91,7 +91,6 @@ class ContentController(Controller):
         summary="Upload by form: the record's fields, then the file",
         description="multipart/form-data. Fields as in the creation of a record (`pid`, `store`, `metadata` as JSON, …), and "
         '`checksums` as JSON, for example {"sha256": "…"}; the part `file` comes last.',
-        operation_id="ContentFormUpload",
     )
     async def upload_form(
         self, request: AnyRequest, caller: Caller, uploads: Uploads, catalog: Catalog, limits: BodyLimits

@@ -38,6 +38,13 @@ class TestFilesystemStore(StoreConformance):
         yield store
         await store.close()
 
+    async def fill(self, store: Store, keys: Sequence[str]) -> None:
+        assert isinstance(store, FilesystemStore)
+        for key in keys:
+            path = store.local_path(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+
     def leftovers(self, store: Store) -> Sequence[str]:
         assert isinstance(store, FilesystemStore)
         empty = [path for path in self.root.glob("some/prefix/**/") if not any(path.iterdir()) and path.name != "prefix"]

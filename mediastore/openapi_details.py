@@ -1,0 +1,199 @@
+"""What the document says of headers, bytes and errors, and of the operations that are unlike the others."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from mediastore.catalog.pids import LONGEST
+from mediastore.catalog.schemas import Media, MediaCreate
+from mediastore.openapi_schemas import Json, without_null
+from mediastore.transfers.form import LISTS
+
+REQUEST_ID = "X-Request-ID"
+SHA256 = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:"
+BYTES: Json = {"type": "string", "format": "binary"}
+"""JSON Schema has no word for a body that is bytes; tools know this one, which shows a button to choose a file."""
+
+
+class Detail(Struct, frozen=True, kw_only=True):
+    """What an operation's route decorator can't say."""
+
+    public: bool = False
+    """Whether public records are for those who are not logged in, too."""
+    asks: tuple[str, ...] = ()
+    """Headers of the request, from `ASKED`, that no parameter of the handler is named for."""
+    takes_bytes: bool = False
+    form: type | None = None
+    """The struct whose fields a form may have, beside the file."""
+    gives_bytes: bool = False
+    answers: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+    """Every status that is no refusal, each with its headers, from `HEADERS`. Empty: the handler's status without any."""
+    said: Mapping[int, str] = MappingProxyType({})
+    """What a status means, where its name does not tell."""
+
+
+RECORD_WRITTEN = ("ETag", "Location")
+CONTENT = (
+    "ETag",
+    "Last-Modified",
+    "Repr-Digest",
+    "Content-Length",
+    "Content-Disposition",
+    "Accept-Ranges",
+    "Cache-Control",
+)
+DIGESTS = ("Content-MD5", "Content-Digest", "Repr-Digest")
+DOWNLOAD = Detail(
+    public=True,
+    asks=("Range", "If-Range", "If-None-Match", "If-Modified-Since"),
+    gives_bytes=True,
+    answers={200: CONTENT, 206: (*CONTENT, "Content-Range"), 304: CONTENT[:3], 307: ("Location",)},
+    said={
+        200: "The bytes, with the media type that they were uploaded with",
+        206: "The bytes of the range",
+        304: "The bytes are those that you have",
+        307: "With `direct=true`: a presigned URL of the store, in Location",
+    },
+)
+
+DETAILS: Mapping[str, Detail] = {
+    "content_download": DOWNLOAD,
+    "content_download_head": Detail(
+        public=True,
+        asks=("If-None-Match", "If-Modified-Since"),
+        answers={200: CONTENT, 304: CONTENT[:3], 307: ("Location",)},
+        said=DOWNLOAD.said,
+    ),
+    "content_upload": Detail(
+        asks=("If-Match", "If-None-Match", *DIGESTS),
+        takes_bytes=True,
+        answers={200: RECORD_WRITTEN, 201: RECORD_WRITTEN},
+        said={200: "The record was there and has this content now", 201: "The record was made, with this content"},
+    ),
+    "content_upload_form": Detail(
+        asks=("If-Match", "If-None-Match"),
+        form=MediaCreate,
+        answers={200: RECORD_WRITTEN, 201: RECORD_WRITTEN},
+        said={200: "The record was there and has this content now", 201: "The record was made, with this content"},
+    ),
+    "health_ready": Detail(
+        answers={200: (), 503: ()}, said={200: "Ready, even if a store does not answer", 503: "No request can be served"}
+    ),
+    "media_batch": Detail(public=True),
+    "media_change": Detail(answers={200: ("ETag",)}),
+    "media_create": Detail(answers={201: RECORD_WRITTEN}),
+    "media_list": Detail(public=True),
+    "media_read": Detail(
+        public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
+    ),
+    "versions_read": Detail(public=True),
+}
+
+PATH: Mapping[str, Json] = {
+    "pid": {
+        "description": "The record's PID. Slashes stand as they are or as `%2F`; all else is percent-encoded as usual.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[^/]+(/[^/]+)*$"},
+        "examples": {
+            "plain": {"value": "IFCB101_D20240101T000000"},
+            "doi": {"value": "doi:10.1234/abcd"},
+        },
+    },
+}
+"""Path parameters that Litestar can't know more of than their name."""
+
+
+ASKED: Mapping[str, str] = {
+    "If-Match": 'Go on only if this is the ETag of the content that is there; else 412. For example `"1-17"`',
+    "If-None-Match": 'An ETag, or `*` for any: if that is there, a download is 304 and an upload 412. For example `"1-17"`',
+    "If-Modified-Since": "304 if the bytes are not younger than this. For example `Thu, 01 Jan 2026 00:00:00 GMT`",
+    "If-Range": "The range counts only if this is still the ETag, or the time of the last change",
+    "Range": "One range of bytes; several are answered with the whole. For example `bytes=0-1023`",
+    "Content-MD5": "MD5 of the bytes in base64 (RFC 1864); 422 if others arrive. For example `XrY7u+Ae7tCTyyK7j1rNww==`",
+    "Content-Digest": "Digests of the bytes (RFC 9530) by `md5`, `sha`, `sha-256`, `sha-512` or `crc32c`; 422 if others arrive. "
+    f"For example `{SHA256}`",
+    "Repr-Digest": "The same as Content-Digest here",
+}
+"""Headers that requests may have. Their examples are in the text: pages would send those that stand beside it."""
+
+
+def _text(description: str, example: str) -> Json:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+HEADERS: Mapping[str, Json] = {
+    "Accept-Ranges": _text("Ranges are served", "bytes"),
+    "Cache-Control": _text(
+        "Who may keep the answer; it has to be checked with its ETag before it is used again", "private, no-cache"
+    ),
+    "Content-Disposition": _text("The file's name, and whether a browser may show it", 'attachment; filename="a.csv"'),
+    "Content-Length": {"description": "Bytes that follow", "schema": {"type": "integer", "minimum": 0}, "example": 1234},
+    "Content-Range": _text("Which bytes these are, or how many there are", "bytes 0-1023/1234"),
+    "ETag": _text(
+        "Of the record, changes with its revision; of content, with its bytes. Goes back as If-Match or If-None-Match", '"3"'
+    ),
+    "Last-Modified": _text("When the bytes were stored", "Thu, 01 Jan 2026 00:00:00 GMT"),
+    "Location": _text("Where it is", "/api/v1/media/IFCB101_D20240101T000000"),
+    "Repr-Digest": _text(
+        "Digests of the whole content that the server or the store computed (RFC 9530)",
+        SHA256,
+    ),
+    "Retry-After": {"description": "Seconds to wait before another try", "schema": {"type": "integer"}, "example": 5},
+    "WWW-Authenticate": _text("How to log in", 'Bearer realm="mediastore"'),
+    REQUEST_ID: _text("The request's name in our log; yours, if it had one", "0196f2c04bd97d0d9c1e9e1f6f0a3a52"),
+}
+"""Headers that answers may have."""
+
+ERRORS: Mapping[int | None, str] = {
+    400: "A header, a query parameter or the path makes no sense",
+    401: "Not logged in, or the credentials are wrong",
+    403: "Not allowed",
+    404: "Not there, or not for you to know of",
+    408: "The body stopped coming",
+    409: "It contradicts what is there",
+    410: "It was there, and is gone for good",
+    412: "If-Match or If-None-Match does not hold; nothing was changed",
+    413: "Too large",
+    415: "The body is encoded or of a type that is not for this call",
+    416: "None of the bytes of the range is there",
+    422: "The request was understood, and something in it is not right",
+    424: "Another item of the atomic batch failed",
+    429: "Too many tries",
+    503: "The database or the store is away for now",
+    507: "The store is full",
+    None: "Any other refusal, or that of a part that is away for now (503); an error of the server's own is 500",
+}
+"""What a status means; None is any other."""
+
+ON_ERRORS: Mapping[int | None, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",),
+    416: ("Content-Range",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+DESCRIPTIONS: Mapping[type, str] = {Media: "A record."}
+"""Where a struct's docstring speaks to those who write the code."""
+
+
+def form(properties: Json) -> Json:
+    """The schema of a form that has these fields as text, then the file."""
+    fields = {name: _field(name, schema) for name, schema in sorted(properties.items())}
+    fields["checksums"] = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "Digests in hex that the file has to have, by algorithm",
+        "examples": [{"md5": "5eb63bbbe01eeed093cb22bb8f5acdc3"}],
+    }
+    fields["filename"] = {"type": "string", "minLength": 1, "maxLength": LONGEST, "description": "Instead of the file's own"}
+    fields["media_type"] = {"type": "string", "maxLength": 255, "description": "Instead of the file's own"}
+    fields["file"] = BYTES | {"description": "The bytes; the last part of the form"}
+    return {"type": "object", "properties": fields, "required": ["file"], "additionalProperties": False}
+
+
+def _field(name: str, schema: Json) -> Json:
+    if name in LISTS:
+        return {"type": "string", "description": "With commas between, or a JSON list"}
+    shown = without_null(schema)
+    shown.pop("default", None)
+    return shown

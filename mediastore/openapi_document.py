@@ -1,0 +1,188 @@
+"""The document that Litestar makes of the routes, completed: exact schemas, bodies, answers, errors, examples.
+
+Litestar knows paths, parameters, summaries, tags and which errors a handler declares. The rest is said here, once for all routes,
+and in `openapi_details` where a route is unlike the others.
+"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, get_args
+
+from litestar import Litestar, Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import Method
+from litestar.types.internal_types import PathParameterDefinition
+from msgspec import Struct
+
+from mediastore.http.bodies import BODY
+from mediastore.http.problems import PROBLEM_TYPE, Problem
+from mediastore.openapi_details import (
+    ASKED,
+    BYTES,
+    DESCRIPTIONS,
+    DETAILS,
+    ERRORS,
+    HEADERS,
+    ON_ERRORS,
+    PATH,
+    REQUEST_ID,
+    Detail,
+    form,
+)
+from mediastore.openapi_examples import BODIES, SHOWN
+from mediastore.openapi_schemas import Json, Schemas, without_null
+
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+"""In the order in which a path shows them."""
+BASE = ("api", "v1")
+FORM_TYPE = "multipart/form-data"
+OCTETS = "application/octet-stream"
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One method of one path: what Litestar says of it, to be completed, and the handler behind it."""
+
+    said: Json
+    handler: HTTPRouteHandler
+    method: str
+
+    @property
+    def id(self) -> str:
+        id: str = self.said["operationId"]
+        return id
+
+    @property
+    def detail(self) -> Detail:
+        return DETAILS.get(self.id, Detail())
+
+    @property
+    def body(self) -> Any:
+        """The type of the JSON body, or None."""
+        return self.handler.opt.get(BODY)
+
+    @property
+    def answer(self) -> Any:
+        """The type of the JSON answer; None for no body or one of other bytes."""
+        annotation = self.handler.parsed_fn_signature.return_type.annotation
+        if getattr(annotation, "__origin__", None) is Response:
+            annotation = get_args(annotation)[0]
+        return None if annotation in {None, type(None), Any} else annotation
+
+
+def operation_id(handler: HTTPRouteHandler, method: Method, path: list[str | PathParameterDefinition]) -> str:
+    """Short and lasting, `media_read`: the noun of the path and the verb of the handler. Programs are generated with them."""
+    words = [part for part in path if isinstance(part, str)]
+    noun = next(word for word in words if word not in BASE).replace("-", "_")
+    verb = handler.handler_name
+    if verb.startswith("list_"):
+        verb = "list"
+    elif verb == noun:
+        verb = "read"
+    return f"{noun}_{verb}_head" if method == "HEAD" else f"{noun}_{verb}"
+
+
+def describe_app(app: Litestar) -> Json:
+    """The whole document, as JSON."""
+    document: Json = app.openapi_schema.to_schema()
+    operations = list(_operations(app, document))
+    kinds = [kind for each in operations for kind in (each.body, each.answer) if kind is not None]
+    schemas = Schemas([*kinds, Problem])
+    for each in operations:
+        _complete(each, schemas)
+    for struct, example in SHOWN.items():
+        schemas.component(struct)["examples"] = [example]
+    for struct, text in DESCRIPTIONS.items():
+        schemas.component(struct)["description"] = text
+    document["components"] |= {
+        "schemas": dict(sorted(schemas.components.items())),
+        "headers": HEADERS,
+        "responses": {_problem_name(status): _problem(status, schemas) for status in ERRORS},
+    }
+    document["paths"] = {path: _in_order(item) for path, item in sorted(document["paths"].items())}
+    return document
+
+
+def _operations(app: Litestar, document: Json) -> Iterator[Operation]:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute) or route.path_format not in document["paths"]:
+            continue
+        said = document["paths"][route.path_format]
+        for handler in route.route_handlers:
+            for method in handler.http_methods:
+                if method.lower() in said:
+                    yield Operation(said=said[method.lower()], handler=handler, method=method.lower())
+
+
+def _in_order(item: Json) -> Json:
+    return {method: item[method] for method in METHODS if method in item}
+
+
+def _complete(each: Operation, schemas: Schemas) -> None:
+    said, detail = each.said, each.detail
+    del said["deprecated"]
+    parameters = [_parameter(parameter) for parameter in said.get("parameters", ())]
+    parameters += [
+        {"name": name, "in": "header", "description": ASKED[name], "schema": {"type": "string"}} for name in detail.asks
+    ]
+    said["parameters"] = sorted(parameters, key=lambda parameter: ("path", "query", "header").index(parameter["in"]))
+    if body := _body(each, schemas):
+        said["requestBody"] = {"required": True, "content": body}
+    if detail.public:
+        said["security"] = [{"bearer": []}, {}]
+    refusals = [int(status) for status, response in said["responses"].items() if PROBLEM_TYPE in response.get("content", ())]
+    said["responses"] = {
+        **{str(status): _answer(each, status, schemas) for status in detail.answers or {each.handler.status_code: ()}},
+        **{str(status): {"$ref": f"#/components/responses/{_problem_name(status)}"} for status in sorted(refusals)},
+        "default": {"$ref": f"#/components/responses/{_problem_name(None)}"},
+    }
+
+
+def _parameter(said: Json) -> Json:
+    if said["in"] == "path" and said["name"] in PATH:
+        return {"name": said["name"], "in": "path", "required": True, **PATH[said["name"]]}
+    schema = without_null(said["schema"])
+    schema.pop("description", None)  # the parameter has it
+    shown = {key: said[key] for key in ("name", "in", "description") if key in said}
+    return shown | {"required": said["required"], "schema": schema}
+
+
+def _body(each: Operation, schemas: Schemas) -> Json | None:
+    if each.body is not None:
+        media: Json = {"schema": schemas.of(each.body)}
+        if each.body in BODIES:
+            media["examples"] = {name: {"value": value} for name, value in BODIES[each.body].items()}
+        return {"application/json": media}
+    if each.detail.form is not None:
+        return {FORM_TYPE: {"schema": form(schemas.component(each.detail.form)["properties"])}}
+    return {OCTETS: {"schema": BYTES}} if each.detail.takes_bytes else None
+
+
+def _answer(each: Operation, status: int, schemas: Schemas) -> Json:
+    names = (*each.detail.answers.get(status, ()), REQUEST_ID)
+    answer: Json = {
+        "description": each.detail.said.get(status, HTTPStatus(status).phrase),
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+    }
+    if status in {204, 304, 307} or each.method == "head":
+        return answer
+    if each.answer is not None:
+        content: Json = {"application/json": {"schema": schemas.of(each.answer)}}
+    elif each.detail.gives_bytes:
+        content = {"*/*": {"schema": BYTES}}
+    else:
+        content = {str(each.handler.media_type): {"schema": {"type": "string"}}}
+    return answer | {"content": content}
+
+
+def _problem_name(status: int | None) -> str:
+    return "Problem" if status is None else f"Problem{status}"
+
+
+def _problem(status: int | None, schemas: Schemas) -> Json:
+    names = (*ON_ERRORS.get(status, ()), REQUEST_ID)
+    return {
+        "description": ERRORS[status],
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {PROBLEM_TYPE: {"schema": schemas.of(Problem)}},
+    }

@@ -1,0 +1,144 @@
+"""Examples of the document. Tests send every body to a server, and hold every value against its schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mediastore.accounts.schemas import AccountChange, AccountCreate, KeyCreate, LoginRequest, Token, TokenRequest
+from mediastore.catalog.schemas import (
+    BatchRequest,
+    IdentifierTypeCreate,
+    IdentifierTypeReplace,
+    Media,
+    MediaChange,
+    MediaCreate,
+)
+from mediastore.http.problems import Problem
+from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
+
+PID = "IFCB101_D20240101T000000"
+AT = "2026-01-01T00:00:00Z"
+
+BODIES: Mapping[type, Mapping[str, Any]] = {
+    LoginRequest: {"administrator": {"username": "admin", "password": "the password that the first start printed"}},
+    TokenRequest: {"key": {"key": "the key that POST /api/v1/auth/keys showed once"}},
+    KeyCreate: {
+        "reading": {"name": "nightly report"},
+        "writing": {"name": "instrument 101", "scopes": ["read", "write"], "expires_at": "2036-01-01T00:00:00Z"},
+    },
+    AccountCreate: {
+        "editor": {"name": "alice", "password": "correct horse battery", "role": "editor", "groups": ["plankton"]},
+        "service": {"name": "pipeline", "role": "editor"},
+    },
+    AccountChange: {
+        "groups": {"role": "reader", "groups": ["plankton", "ctd"]},
+        "my password": {"password": "a longer horse battery", "current_password": "correct horse battery"},
+    },
+    IdentifierTypeCreate: {
+        "bin": {"name": "BIN", "pattern": "D[0-9]{8}", "unique": True, "description": "A day of an instrument"},
+        "cruise": {"name": "CRUISE", "pattern": "[A-Z]{2}[0-9]{2,4}"},
+    },
+    IdentifierTypeReplace: {
+        "wider": {"pattern": "D[0-9]{8}(T[0-9]{6})?", "unique": True, "description": "A bin of an instrument"}
+    },
+    MediaCreate: {
+        "described": {
+            "pid": PID,
+            "identifiers": {"CRUISE": "AR77"},
+            "metadata": {"instrument": "IFCB101", "depth": 12.5},
+            "tags": ["raw"],
+            "access": "internal",
+            "readers": ["group:plankton"],
+        },
+        "for a week": {"pid": "scratch/2026/a", "ttl_s": 604800},
+        "PID of the server's": {},
+    },
+    MediaChange: {
+        "metadata and tags": {"metadata": {"depth": 13.1, "checked": True}, "tags": ["raw", "checked"]},
+        "taken away": {"metadata": {"checked": None}, "identifiers": {"CRUISE": None}},
+        "public from a day on": {"public_at": "2027-01-01T00:00:00Z"},
+    },
+    BatchRequest: {
+        "one of each": {
+            "items": [
+                {"op": "create", "pid": "batch/1", "tags": ["raw"]},
+                {"op": "read", "pid": "batch/1"},
+                {"op": "update", "pid": "batch/1", "metadata": {"depth": 3}},
+                {"op": "delete", "pid": "batch/1"},
+            ]
+        },
+        "all or nothing": {"items": [{"op": "create", "pid": "batch/2"}, {"op": "create", "pid": "batch/3"}], "atomic": True},
+    },
+    StoreCreate: {
+        "filesystem": {"name": "scratch", "kind": "filesystem", "path": "scratch", "retention": {"default_ttl_s": 604800}},
+        "s3": {"name": "archive", "kind": "s3", "bucket": "products", "prefix": "mediastore/", "s3_config": "ceph"},
+        "memory": {"name": "quick", "kind": "memory"},
+    },
+    StoreChange: {
+        "off": {"enabled": False},
+        "retention": {"retention": {"default_ttl_s": 2592000, "max_ttl_s": 31536000}},
+    },
+    S3ConfigCreate: {
+        "ceph": {
+            "name": "ceph",
+            "endpoint_url": "https://s3.example.org",
+            "region": "us-east-1",
+            "access_key": "AKIAIOSFODNN7EXAMPLE",
+            "secret_key": "kept by the server, never shown again",
+        },
+        "aws": {"name": "aws", "region": "eu-central-1", "addressing_style": "virtual"},
+    },
+    S3ConfigReplace: {"other region": {"endpoint_url": "https://s3.example.org", "region": "eu-west-1"}},
+}
+"""Bodies of requests, each with its name."""
+
+SHOWN: Mapping[type, Any] = {
+    Token: {
+        "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.XmNK3GpH3Ys_7wsYBfq4C3M6goz71I7dTgUkuIa5lyQ",
+        "token_type": "bearer",
+        "expires_in": 3600,
+    },
+    Media: {
+        "pid": PID,
+        "pid_type": None,
+        "identifiers": {"CRUISE": "AR77"},
+        "metadata": {"instrument": "IFCB101", "depth": 12.5},
+        "tags": ["raw"],
+        "store": "local",
+        "status": "ready",
+        "status_reason": None,
+        "version": 1,
+        "content": {
+            "filename": "a.csv",
+            "media_type": "text/csv",
+            "size": 11,
+            "stored_at": AT,
+            "checksums": {
+                "md5": {"value": "5eb63bbbe01eeed093cb22bb8f5acdc3", "attested_by": "server", "at": AT},
+                "sha256": {
+                    "value": "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
+                    "attested_by": "server",
+                    "at": AT,
+                },
+            },
+        },
+        "owner": "alice",
+        "access": "internal",
+        "readers": ["group:plankton"],
+        "writers": [],
+        "public_at": None,
+        "expires_at": None,
+        "held": False,
+        "revision": 2,
+        "created_at": AT,
+        "updated_at": AT,
+    },
+    Problem: {
+        "type": "urn:mediastore:problem:record_not_found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": f"there is no record {PID}, or it is not yours to read",
+        "code": "record_not_found",
+        "request_id": "0196f2c04bd97d0d9c1e9e1f6f0a3a52",
+    },
+}
+"""What answers look like."""
