@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from mediastore.database import Database, DatabaseUnavailable
 from mediastore.errors import MediastoreError
+from mediastore.http.provided import Provided
 from mediastore.placement.registry import Registry
 from mediastore.transfers import queries as transfers
 
@@ -65,11 +66,11 @@ async def live() -> Live:
 
 
 @get("/health/ready", tags=["Operations"], security=[{}], summary="Database, migrations and stores")
-async def ready(health: Health) -> Response[Ready]:
+async def ready(health: Provided[Health]) -> Response[Ready]:
     state = await health.ready()
     return Response(state, status_code=503 if state.status == "unavailable" else 200, headers={"Cache-Control": "no-store"})
 
 
 @get("/metrics", tags=["Operations"], security=[{}], summary="Metrics for Prometheus", media_type="text/plain")
-async def metrics(health: Health) -> Response[Any]:
+async def metrics(health: Provided[Health]) -> Response[Any]:
     return Response(await health.metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -77,6 +77,7 @@ STATUSES: dict[type[Exception], int] = {
     transfers.DirectUnavailable: 409,
     stores.StoreError: 503,
     stores.KeyInvalid: 422,
+    stores.DigestInvalid: 422,
     stores.ObjectTooLarge: 413,
     stores.StoreFull: 507,
     stores.FeatureMissing: 409,

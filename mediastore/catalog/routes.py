@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Controller, Request, delete, get, patch, post, put
-from litestar.params import HeaderParameter, Parameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
@@ -34,14 +34,15 @@ from mediastore.http.conditions import tags
 from mediastore.http.errors import HeaderInvalid, RequestError
 from mediastore.http.paths import quoted, tail
 from mediastore.http.problems import problems
+from mediastore.http.provided import Provided
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 Describe: TypeAlias = Callable[[MediastoreError], tuple[int, dict[str, Any]]]
 """From an error to its status and the problem that tells of it."""
 
-Name = Annotated[str, Parameter(description="The name it was created with", max_length=63)]
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="Size of a page")]
-Cursor = Annotated[str | None, Parameter(max_length=100, description="`next` of the page before")]
+Name = Annotated[str, PathParameter(description="The name it was created with", max_length=63)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Size of a page")]
+Cursor = Annotated[str | None, QueryParameter(max_length=100, description="`next` of the page before")]
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="The record's ETag as you know it; 412 when it has changed since")
 ]
@@ -53,12 +54,14 @@ class MediaController(Controller):
     tags = ("Records",)
 
     @post(**accepts(MediaCreate), responses=problems(401, 403, 404, 409, 422), summary="Create a record")
-    async def create(self, asked: MediaCreate, caller: Caller, catalog: Catalog) -> Response[Media]:
+    async def create(self, asked: Provided[MediaCreate], caller: Provided[Caller], catalog: Provided[Catalog]) -> Response[Media]:
         media = await catalog.create(asked, caller=caller)
         return Response(media, status_code=HTTP_201_CREATED, headers={"Location": location(media.pid), "ETag": etag(media)})
 
     @get(responses=problems(401, 422), summary="List the records that you may read, newest first")
-    async def list_media(self, caller: Caller, catalog: Catalog, limit: Limit = 100, cursor: Cursor = None) -> MediaPage:
+    async def list_media(
+        self, caller: Provided[Caller], catalog: Provided[Catalog], limit: Limit = 100, cursor: Cursor = None
+    ) -> MediaPage:
         items, more = await catalog.page(cursor=position(cursor), limit=limit, caller=caller)
         return MediaPage(items=items, next=opaque(more))
 
@@ -69,13 +72,15 @@ class MediaController(Controller):
         responses=problems(401, 422),
         summary="Create, read, update and delete many records; a result for each",
     )
-    async def batch(self, asked: BatchRequest, caller: Caller, batch: Batch, describe: Describe) -> BatchAnswer:
+    async def batch(
+        self, asked: Provided[BatchRequest], caller: Provided[Caller], batch: Provided[Batch], describe: Provided[Describe]
+    ) -> BatchAnswer:
         outcomes = await batch.run(asked.items, atomic=asked.atomic, caller=caller)
         return BatchAnswer(items=[result(outcome, describe) for outcome in outcomes])
 
     @get("/{pid:path}", responses=problems(401, 404, 410), summary="Read a record")
     async def read(
-        self, request: AnyRequest, caller: Caller, catalog: Catalog, if_none_match: IfNoneMatch = None
+        self, request: AnyRequest, caller: Provided[Caller], catalog: Provided[Catalog], if_none_match: IfNoneMatch = None
     ) -> Response[Media]:
         media = await catalog.read(tail(request), caller=caller)
         headers = {"ETag": etag(media), "Cache-Control": "private, no-cache"}
@@ -91,13 +96,20 @@ class MediaController(Controller):
         summary="Change a record by JSON merge patch",
     )
     async def change(
-        self, request: AnyRequest, asked: MediaChange, caller: Caller, catalog: Catalog, if_match: IfMatch = None
+        self,
+        request: AnyRequest,
+        asked: Provided[MediaChange],
+        caller: Provided[Caller],
+        catalog: Provided[Catalog],
+        if_match: IfMatch = None,
     ) -> Response[Media]:
         media = await catalog.change(tail(request), asked, revisions=revisions(if_match), caller=caller)
         return Response(media, headers={"ETag": etag(media)})
 
     @delete("/{pid:path}", responses=problems(401, 403, 404, 410, 412), summary="Delete a record and its bytes, for good")
-    async def remove(self, request: AnyRequest, caller: Caller, catalog: Catalog, if_match: IfMatch = None) -> None:
+    async def remove(
+        self, request: AnyRequest, caller: Provided[Caller], catalog: Provided[Catalog], if_match: IfMatch = None
+    ) -> None:
         await catalog.delete(tail(request), revisions=revisions(if_match), caller=caller)
 
     # `batch` is a word of the API for POST, and a PID like any other for the other methods.
@@ -111,15 +123,17 @@ class IdentifierTypeController(Controller):
     tags = ("Identifier types",)
 
     @get(responses=problems(401), summary="List identifier types")
-    async def list_types(self, caller: Caller, identifier_types: IdentifierTypes) -> IdentifierTypeList:
+    async def list_types(self, caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]) -> IdentifierTypeList:
         return IdentifierTypeList(items=await identifier_types.list(caller=caller))
 
     @post(**accepts(IdentifierTypeCreate), responses=problems(401, 403, 409, 422), summary="Create an identifier type")
-    async def create(self, asked: IdentifierTypeCreate, caller: Caller, identifier_types: IdentifierTypes) -> IdentifierType:
+    async def create(
+        self, asked: Provided[IdentifierTypeCreate], caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]
+    ) -> IdentifierType:
         return await identifier_types.create(asked, caller=caller)
 
     @get("/{name:str}", responses=problems(401, 404), summary="Read an identifier type")
-    async def read(self, name: Name, caller: Caller, identifier_types: IdentifierTypes) -> IdentifierType:
+    async def read(self, name: Name, caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]) -> IdentifierType:
         return await identifier_types.read(name, caller=caller)
 
     @put(
@@ -129,25 +143,31 @@ class IdentifierTypeController(Controller):
         summary="Replace an identifier type",
     )
     async def replace(
-        self, name: Name, asked: IdentifierTypeReplace, caller: Caller, identifier_types: IdentifierTypes
+        self,
+        name: Name,
+        asked: Provided[IdentifierTypeReplace],
+        caller: Provided[Caller],
+        identifier_types: Provided[IdentifierTypes],
     ) -> IdentifierType:
         return await identifier_types.replace(name, asked, caller=caller)
 
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete an identifier type that no record uses")
-    async def remove(self, name: Name, caller: Caller, identifier_types: IdentifierTypes) -> None:
+    async def remove(self, name: Name, caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]) -> None:
         await identifier_types.delete(name, caller=caller)
 
 
 @get(
     "/history/{pid:path}", tags=["Records"], responses=problems(401, 404, 422), summary="What happened to a record, oldest first"
 )
-async def history(request: AnyRequest, caller: Caller, catalog: Catalog, limit: Limit = 100, cursor: Cursor = None) -> EventPage:
+async def history(
+    request: AnyRequest, caller: Provided[Caller], catalog: Provided[Catalog], limit: Limit = 100, cursor: Cursor = None
+) -> EventPage:
     items, more = await catalog.history(tail(request), after=position(cursor) or 0, limit=limit, caller=caller)
     return EventPage(items=items, next=opaque(more))
 
 
 @get("/versions/{pid:path}", tags=["Records"], responses=problems(401, 404, 410), summary="The contents that a record has or had")
-async def versions(request: AnyRequest, caller: Caller, catalog: Catalog) -> VersionList:
+async def versions(request: AnyRequest, caller: Provided[Caller], catalog: Provided[Catalog]) -> VersionList:
     return VersionList(items=await catalog.versions(tail(request), caller=caller))
 
 

@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from litestar.status_codes import HTTP_200_OK
 
 from mediastore.accounts.schemas import Caller
 from mediastore.http.bodies import accepts
 from mediastore.http.problems import problems
+from mediastore.http.provided import Provided
 from mediastore.placement.probe import StoreProbe
 from mediastore.placement.schemas import (
     Probe,
@@ -23,7 +24,7 @@ from mediastore.placement.schemas import (
 )
 from mediastore.placement.service import Placement
 
-Name = Annotated[str, Parameter(description="The name it was created with", max_length=63)]
+Name = Annotated[str, PathParameter(description="The name it was created with", max_length=63)]
 
 
 class StoreController(Controller):
@@ -31,29 +32,31 @@ class StoreController(Controller):
     tags = ("Stores",)
 
     @get(responses=problems(401), summary="List stores")
-    async def list_stores(self, caller: Caller, placement: Placement) -> StoreList:
+    async def list_stores(self, caller: Provided[Caller], placement: Provided[Placement]) -> StoreList:
         return StoreList(items=await placement.list_stores(caller=caller))
 
     @post(**accepts(StoreCreate), responses=problems(401, 403, 404, 409, 422), summary="Create a store")
-    async def create(self, asked: StoreCreate, caller: Caller, placement: Placement) -> StoreShown:
+    async def create(self, asked: Provided[StoreCreate], caller: Provided[Caller], placement: Provided[Placement]) -> StoreShown:
         return await placement.create_store(asked, caller=caller)
 
     @get("/{name:str}", responses=problems(401, 403, 404), summary="Read a store's settings")
-    async def read(self, name: Name, caller: Caller, placement: Placement) -> StoreShown:
+    async def read(self, name: Name, caller: Provided[Caller], placement: Provided[Placement]) -> StoreShown:
         return await placement.read_store(name, caller=caller)
 
     @patch(
         "/{name:str}", **accepts(StoreChange), responses=problems(401, 403, 404, 409, 422), summary="Change a store's settings"
     )
-    async def change(self, name: Name, asked: StoreChange, caller: Caller, placement: Placement) -> StoreShown:
+    async def change(
+        self, name: Name, asked: Provided[StoreChange], caller: Provided[Caller], placement: Provided[Placement]
+    ) -> StoreShown:
         return await placement.change_store(name, asked, caller=caller)
 
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete a store that nothing is in")
-    async def remove(self, name: Name, caller: Caller, placement: Placement) -> None:
+    async def remove(self, name: Name, caller: Provided[Caller], placement: Provided[Placement]) -> None:
         await placement.delete_store(name, caller=caller)
 
     @post("/{name:str}/probe", status_code=HTTP_200_OK, responses=problems(401, 403, 404), summary="Try a store out")
-    async def probe(self, name: Name, caller: Caller, store_probe: StoreProbe) -> Probe:
+    async def probe(self, name: Name, caller: Provided[Caller], store_probe: Provided[StoreProbe]) -> Probe:
         return await store_probe.run(name, caller=caller)
 
 
@@ -62,15 +65,15 @@ class S3ConfigController(Controller):
     tags = ("Stores",)
 
     @get(responses=problems(401, 403), summary="List S3 configs, without their keys")
-    async def list_s3_configs(self, caller: Caller, placement: Placement) -> S3ConfigList:
+    async def list_s3_configs(self, caller: Provided[Caller], placement: Provided[Placement]) -> S3ConfigList:
         return S3ConfigList(items=await placement.list_s3_configs(caller=caller))
 
     @post(**accepts(S3ConfigCreate), responses=problems(401, 403, 409, 422), summary="Create an S3 config")
-    async def create(self, asked: S3ConfigCreate, caller: Caller, placement: Placement) -> S3Config:
+    async def create(self, asked: Provided[S3ConfigCreate], caller: Provided[Caller], placement: Provided[Placement]) -> S3Config:
         return await placement.create_s3_config(asked, caller=caller)
 
     @get("/{name:str}", responses=problems(401, 403, 404), summary="Read an S3 config, without its keys")
-    async def read(self, name: Name, caller: Caller, placement: Placement) -> S3Config:
+    async def read(self, name: Name, caller: Provided[Caller], placement: Provided[Placement]) -> S3Config:
         return await placement.read_s3_config(name, caller=caller)
 
     @put(
@@ -79,9 +82,11 @@ class S3ConfigController(Controller):
         responses=problems(401, 403, 404, 409, 422),
         summary="Replace an S3 config; keys left out stay",
     )
-    async def replace(self, name: Name, asked: S3ConfigReplace, caller: Caller, placement: Placement) -> S3Config:
+    async def replace(
+        self, name: Name, asked: Provided[S3ConfigReplace], caller: Provided[Caller], placement: Provided[Placement]
+    ) -> S3Config:
         return await placement.replace_s3_config(name, asked, caller=caller)
 
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete an S3 config that no store uses")
-    async def remove(self, name: Name, caller: Caller, placement: Placement) -> None:
+    async def remove(self, name: Name, caller: Provided[Caller], placement: Provided[Placement]) -> None:
         await placement.delete_s3_config(name, caller=caller)

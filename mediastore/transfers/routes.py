@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import Controller, HttpMethod, Request, post, put, route
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Response
 from litestar.status_codes import (
     HTTP_200_OK,
@@ -27,6 +27,7 @@ from mediastore.http.conditions import byte_range, range_applies, tags, unchange
 from mediastore.http.errors import HeaderInvalid, PreconditionFailed, RequestError
 from mediastore.http.paths import tail
 from mediastore.http.problems import problems
+from mediastore.http.provided import Provided
 from mediastore.transfers.answers import PATHSEND, Sent, content_headers
 from mediastore.transfers.claims import claimed_digests
 from mediastore.transfers.downloads import Downloads
@@ -40,8 +41,8 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 OCTETS = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;[\x20-\x7e]*)?", re.ASCII)
 
-Version = Annotated[int | None, Parameter(ge=1, description="An older content; without it, the current one")]
-Direct = Annotated[bool, Parameter(description="307 to a presigned URL of the store, where it has that")]
+Version = Annotated[int | None, QueryParameter(ge=1, description="An older content; without it, the current one")]
+Direct = Annotated[bool, QueryParameter(description="307 to a presigned URL of the store, where it has that")]
 
 
 class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +65,15 @@ class ContentController(Controller):
     async def upload(
         self,
         request: AnyRequest,
-        caller: Caller,
-        uploads: Uploads,
-        limits: BodyLimits,
-        store: Annotated[str | None, Parameter(description="Where the bytes go; default: the record's store")] = None,
-        pid_type: Annotated[str | None, Parameter(description="Identifier type of the PID of a new record")] = None,
-        filename: Annotated[str | None, Parameter(description="The name under which it is downloaded")] = None,
-        access: Annotated[str | None, Parameter(description="private, internal or public")] = None,
-        ttl_s: Annotated[int | None, Parameter(description="Seconds until the record expires")] = None,
-        expires_at: Annotated[str | None, Parameter(description="When the record expires, RFC 3339")] = None,
+        caller: Provided[Caller],
+        uploads: Provided[Uploads],
+        limits: Provided[BodyLimits],
+        store: Annotated[str | None, QueryParameter(description="Where the bytes go; default: the record's store")] = None,
+        pid_type: Annotated[str | None, QueryParameter(description="Identifier type of the PID of a new record")] = None,
+        filename: Annotated[str | None, QueryParameter(description="The name under which it is downloaded")] = None,
+        access: Annotated[str | None, QueryParameter(description="private, internal or public")] = None,
+        ttl_s: Annotated[int | None, QueryParameter(description="Seconds until the record expires")] = None,
+        expires_at: Annotated[str | None, QueryParameter(description="When the record expires, RFC 3339")] = None,
     ) -> Response[Media]:
         given = {"store": store, "pid_type": pid_type, "access": access, "ttl_s": ttl_s, "expires_at": expires_at}
         about = about_record(msgspec.json.encode({name: value for name, value in given.items() if value is not None}))
@@ -93,7 +94,12 @@ class ContentController(Controller):
         '`checksums` as JSON, for example {"sha256": "…"}; the part `file` comes last.',
     )
     async def upload_form(
-        self, request: AnyRequest, caller: Caller, uploads: Uploads, catalog: Catalog, limits: BodyLimits
+        self,
+        request: AnyRequest,
+        caller: Provided[Caller],
+        uploads: Provided[Uploads],
+        catalog: Provided[Catalog],
+        limits: Provided[BodyLimits],
     ) -> Response[Media]:
         form = Form(body_of(request, limits), content_type=request.headers.get("content-type", ""))
         fields = await form.fields()
@@ -121,7 +127,12 @@ class ContentController(Controller):
         description="Single byte ranges, If-Range, If-None-Match and If-Modified-Since are honoured.",
     )
     async def download(
-        self, request: AnyRequest, caller: Caller, downloads: Downloads, version: Version = None, direct: Direct = False
+        self,
+        request: AnyRequest,
+        caller: Provided[Caller],
+        downloads: Provided[Downloads],
+        version: Version = None,
+        direct: Direct = False,
     ) -> Response[None]:
         found = await downloads.find(tail(request), version=version, caller=caller)
         if direct:
