@@ -74,12 +74,30 @@ async def doom(connection: Connection, object: int, *, reason: str, wait_s: floa
     )
 
 
+async def doom_again(connection: Connection, *, store: int, key: str, reason: str) -> None:
+    """Bytes came to a key after it was purged: they go too, whether or not the key still has a row."""
+    await connection.execute(
+        """
+        INSERT INTO stored_object (store, key, media_type, state, state_reason) VALUES ($1, $2, '', 'purging', $3)
+        ON CONFLICT ON CONSTRAINT stored_object_key_key DO UPDATE
+            SET state = 'purging', state_reason = $3, next_attempt_at = now()
+            WHERE stored_object.state IN ('purging', 'purged')
+        """,
+        store,
+        key,
+        reason,
+    )
+
+
 async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s: float = 0) -> int:
-    """Decide that every object of a record goes; returns how many."""
+    """Decide that every object of a record goes; returns how many.
+
+    What is being written is left to its upload, which will find its record gone: bytes may still be on their way to the key.
+    """
     rows = await connection.fetch(
         """
         UPDATE stored_object SET state = 'purging', state_reason = $2, next_attempt_at = now() + make_interval(secs => $3)
-        WHERE media = $1 AND state NOT IN ('purging', 'purged') RETURNING id
+        WHERE media = $1 AND state NOT IN ('writing', 'verifying', 'purging', 'purged') RETURNING id
         """,
         media,
         reason,

@@ -138,12 +138,23 @@ class Uploads:
                 intent, info, checksums, declared=declared, about=about, precondition=precondition, caller=caller
             )
         except BaseException as error:
-            # An answered refusal leaves nothing behind; after an interruption the name stays its owner's, for the retry.
-            await _shielded(self.give_up(intent.upload, intent.media, reason=_reason(error), withdraw=_answered(error)))
+            await _shielded(self._undo(intent, error))
             raise
         finally:
             self._alive.discard(intent.upload)
         return Received(media=media, created=intent.created, etag=content_etag(media.version, intent.object))
+
+    async def _undo(self, intent: Intent, error: BaseException) -> None:
+        # An answered refusal leaves nothing behind; after an interruption the name stays its owner's, for the retry.
+        await self.give_up(intent.upload, intent.media, reason=_reason(error), withdraw=_answered(error))
+        if isinstance(error, UploadInterrupted):
+            # The clean-up took us for dead, and may have purged the key before our bytes came to it.
+            try:
+                async with self._database.connection() as connection:
+                    await objects.doom_again(connection, store=intent.store, key=intent.key, reason=_reason(error))
+            except MediastoreError as problem:
+                self._log.error("bytes without a row are left", store=intent.store, key=intent.key, reason=problem.message)
+            self._on_doomed()
 
     async def give_up(self, upload: UUID, media: int | None, *, reason: str, withdraw: bool) -> None:
         """End an open upload: its bytes are doomed, and so is a record that it made and nobody touched. Safe to repeat.
