@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
+from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
 from prometheus_client import CollectorRegistry
 
@@ -80,6 +81,7 @@ class Services:
             kinds=load_kinds() if kinds is None else kinds,
             sealer=sealer,
             lease=lease,
+            roots=settings.roots,
             allow_private=settings.allow_private_endpoints,
         )
         self.rules = Rules(self.database, cache_s=settings.identity_cache_s)
@@ -236,9 +238,9 @@ async def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
     """A parameter that is ignored would make the caller believe that it was heeded."""
     if not request.scope["query_string"]:
         return
-    known = request.route_handler.parsed_fn_signature.parameters
+    parameters = request.route_handler.parsed_fn_signature.parameters
     for name in request.query_params:
-        if name not in known:
+        if name not in parameters or not isinstance(parameters[name].kwarg_definition, QueryParameter):
             raise QueryUnknown(f"this call has no query parameter {name!r}", parameter=name)
 
 

@@ -6,6 +6,9 @@
     ├── PlacementError          mediastore.placement.errors
     ├── CatalogError            mediastore.catalog.errors
     ├── TransferError           mediastore.transfers.errors
+    ├── MomentInvalid           mediastore.clock: a time at the ends of the calendar
+    ├── EmbeddedError           mediastore.embedded_errors
+    ├── RequestError            mediastore.http.errors
     └── SettingInvalid          a setting that can't work
 
 Stores have a tree of their own, `stores.errors`. Which HTTP status an error gets is the business of each face.

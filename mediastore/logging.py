@@ -15,7 +15,7 @@ SECRETS = re.compile(
     r"""(?x)
       eyJ[\w-]+\.[\w-]+\.[\w-]*                                    # JSON Web Tokens
     | ms_[0-9a-f]{32}_[\w-]+                                       # API keys
-    | (?<=://)[^\s/:@]+:[^\s/@]+(?=@)                              # user:password in a URL
+    | (?<=://)[^\s/]+(?=@)                                         # user:password in a URL
     | (?<=[?&])(?:token|key|jwt|X-Amz-[A-Za-z-]+|AWSAccessKeyId|Signature)=[^\s&"']+
     """
 )
@@ -40,11 +40,23 @@ def configure_logging(settings: Settings) -> None:
 
 
 def mask_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace what looks like a secret in every text of the event."""
+    """Replace what looks like a secret in every text of the event, however deep."""
     for key, value in event.items():
-        if isinstance(value, str) and ("=" in value or "." in value or "_" in value):
-            event[key] = SECRETS.sub(MASK, value)
+        event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        # Every kind of secret has one of these; most texts of most events have none.
+        return SECRETS.sub(MASK, value) if "=" in value or "." in value or "_" in value or "@" in value else value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {_masked(key): _masked(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner) for inner in value]
+    return _masked(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 def _render(_: object, __: str, event: MutableMapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from litestar import Request, Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
+from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.response import Response
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
@@ -112,7 +112,7 @@ def openapi_config() -> OpenAPIConfig:
         title="Mediastore",
         version="1",
         description=DESCRIPTION.strip(),
-        servers=[Server(url="/")],
+        servers=[],
         tags=TAGS,
         use_handler_docstrings=True,
         operation_id_creator=operation_id,

@@ -176,24 +176,43 @@ DESCRIPTIONS: Mapping[type, str] = {Media: "A record."}
 """Where a struct's docstring speaks to those who write the code."""
 
 
+USUAL_FIELDS = ("pid", "store", "access", "tags", "metadata")
+
+
 def form(properties: Json) -> Json:
-    """The schema of a form that has these fields as text, then the file."""
-    fields = {name: _field(name, schema) for name, schema in sorted(properties.items())}
-    fields["checksums"] = {
+    """The schema of a form that has these fields as text, then the file.
+
+    Swagger UI fills in every property and sends it, so each has an example that means nothing. Of more than eight it loses the
+    order, and the file has to be last: the unusual fields are patterns, which it leaves alone.
+    """
+    fields = {name: _field(name, schema) for name, schema in properties.items()}
+    rest = {f"^{name}$": fields[name] for name in fields if name not in USUAL_FIELDS}
+    rest["^media_type$"] = {"type": "string", "maxLength": LONGEST, "description": "Instead of the file's own"}
+    shown = {name: fields[name] for name in USUAL_FIELDS}
+    shown["pid"] = {"type": "string", "maxLength": LONGEST, "description": "Left out or empty: one is minted", "examples": [""]}
+    shown["store"] |= {
+        "description": "Where the bytes go; default: the record's, or the server's default store",
+        "examples": [""],
+    }
+    shown["metadata"] |= {"examples": [{}]}
+    shown["filename"] = {"type": "string", "maxLength": LONGEST, "description": "Instead of the file's own", "examples": [""]}
+    shown["checksums"] = {
         "type": "object",
         "additionalProperties": {"type": "string"},
-        "description": "Digests in hex that the file has to have, by algorithm",
-        "examples": [{"md5": "5eb63bbbe01eeed093cb22bb8f5acdc3"}],
+        "description": "Digests in hex that the file has to have, by algorithm: md5, sha1, sha256, sha512, crc32c",
+        "examples": [{}],
     }
-    fields["filename"] = {"type": "string", "minLength": 1, "maxLength": LONGEST, "description": "Instead of the file's own"}
-    fields["media_type"] = {"type": "string", "maxLength": 255, "description": "Instead of the file's own"}
-    fields["file"] = BYTES | {"description": "The bytes; the last part of the form"}
-    return {"type": "object", "properties": fields, "required": ["file"], "additionalProperties": False}
+    shown["file"] = BYTES | {"description": "The bytes; the last part of the form"}
+    return {
+        "type": "object",
+        "properties": shown,
+        "patternProperties": rest,
+        "required": ["file"],
+        "additionalProperties": False,
+    }
 
 
 def _field(name: str, schema: Json) -> Json:
     if name in LISTS:
-        return {"type": "string", "description": "With commas between, or a JSON list"}
-    shown = without_null(schema)
-    shown.pop("default", None)
-    return shown
+        return {"type": "string", "description": "With commas between, or a JSON list", "examples": [""]}
+    return without_null(schema)

@@ -30,7 +30,7 @@ from mediastore.openapi_details import (
     Detail,
     form,
 )
-from mediastore.openapi_examples import BODIES, SHOWN
+from mediastore.openapi_examples import BODIES, SHOWN, problem_like
 from mediastore.openapi_schemas import Json, Schemas, without_null
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
@@ -94,6 +94,7 @@ def describe_app(app: Litestar) -> Json:
         schemas.component(struct)["examples"] = [example]
     for struct, text in DESCRIPTIONS.items():
         schemas.component(struct)["description"] = text
+    document.pop("servers", None)  # the one that serves the document
     document["components"] |= {
         "schemas": dict(sorted(schemas.components.items())),
         "headers": HEADERS,
@@ -128,6 +129,8 @@ def _complete(each: Operation, schemas: Schemas) -> None:
     said["parameters"] = sorted(parameters, key=lambda parameter: ("path", "query", "header").index(parameter["in"]))
     if body := _body(each, schemas):
         said["requestBody"] = {"required": True, "content": body}
+    if each.method == "head":
+        said["summary"] += ": its headers alone"
     if detail.public:
         said["security"] = [{"bearer": []}, {}]
     refusals = [int(status) for status, response in said["responses"].items() if PROBLEM_TYPE in response.get("content", ())]
@@ -184,5 +187,5 @@ def _problem(status: int | None, schemas: Schemas) -> Json:
     return {
         "description": ERRORS[status],
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {PROBLEM_TYPE: {"schema": schemas.of(Problem)}},
+        "content": {PROBLEM_TYPE: {"schema": schemas.of(Problem), "example": problem_like(status or 400)}},
     }

@@ -1,6 +1,7 @@
 """Examples of the document. Tests send every body to a server, and hold every value against its schema."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate, KeyCreate, LoginRequest, Token, TokenRequest
@@ -43,12 +44,12 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
     MediaCreate: {
         "described": {
             "pid": PID,
-            "identifiers": {"CRUISE": "AR77"},
             "metadata": {"instrument": "IFCB101", "depth": 12.5},
             "tags": ["raw"],
             "access": "internal",
             "readers": ["group:plankton"],
         },
+        "with identifiers": {"pid": "D20240101", "pid_type": "BIN", "identifiers": {"CRUISE": "AR77"}},
         "for a week": {"pid": "scratch/2026/a", "ttl_s": 604800},
         "PID of the server's": {},
     },
@@ -91,6 +92,40 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
 }
 """Bodies of requests, each with its name."""
 
+PROBLEMS: Mapping[int, tuple[str, str]] = {
+    400: ("query_unknown", "this call has no query parameter 'depth'"),
+    401: ("login_required", "you have to log in to create records"),
+    403: ("not_allowed", f"alice may read {PID} but not change it"),
+    404: ("record_not_found", f"there is no record {PID} that you may read"),
+    408: ("upload_stalled", "nothing came for 60 s; send the upload again"),
+    409: ("pid_taken", f"the PID {PID} is taken; PIDs are given out once"),
+    410: ("record_gone", f"{PID} was deleted"),
+    412: ("precondition_failed", "If-Match: the content is not the one that you name; nothing was changed"),
+    413: ("body_too_large", "the body is longer than this call allows"),
+    415: ("encoding_refused", "bytes are kept as they come: send them without Content-Encoding"),
+    416: ("range_not_satisfiable", "the range 'bytes=5000-' lies outside the 1234 bytes that are there"),
+    422: ("body_invalid", "tags: Expected `array`, got `str`"),
+    424: ("batch_undone", "another item of this atomic batch failed, so this one was not done"),
+    429: ("login_slowed_down", "too many wrong passwords; try again later"),
+    503: ("database_unavailable", "the database does not answer"),
+    507: ("store_full", "the store is full"),
+}
+"""A code for each status, with its sentence."""
+
+
+def problem_like(status: int) -> dict[str, Any]:
+    """A problem of this status, one of several that it may have."""
+    code, detail = PROBLEMS[status]
+    return {
+        "type": f"urn:mediastore:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "0196f2c04bd97d0d9c1e9e1f6f0a3a52",
+    }
+
+
 SHOWN: Mapping[type, Any] = {
     Token: {
         "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.XmNK3GpH3Ys_7wsYBfq4C3M6goz71I7dTgUkuIa5lyQ",
@@ -132,13 +167,6 @@ SHOWN: Mapping[type, Any] = {
         "created_at": AT,
         "updated_at": AT,
     },
-    Problem: {
-        "type": "urn:mediastore:problem:record_not_found",
-        "title": "Not Found",
-        "status": 404,
-        "detail": f"there is no record {PID}, or it is not yours to read",
-        "code": "record_not_found",
-        "request_id": "0196f2c04bd97d0d9c1e9e1f6f0a3a52",
-    },
+    Problem: problem_like(404),
 }
 """What answers look like."""

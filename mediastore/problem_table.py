@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from mediastore import database
 from mediastore.accounts import errors as accounts
 from mediastore.catalog import errors as catalog
+from mediastore.clock import MomentInvalid
 from mediastore.errors import MediastoreError, SettingInvalid
 from mediastore.http import errors as http
 from mediastore.http.problems import problem
@@ -32,6 +33,7 @@ STATUSES: dict[type[Exception], int] = {
     database.ValueRefused: 422,
     database.ConstraintViolated: 409,
     SettingInvalid: 503,
+    MomentInvalid: 422,
     accounts.CredentialsWrong: 401,
     accounts.LoginRequired: 401,
     accounts.LoginSlowedDown: 429,
@@ -39,6 +41,7 @@ STATUSES: dict[type[Exception], int] = {
     accounts.AccountNotFound: 404,
     accounts.AccountExists: 409,
     accounts.LastAdministrator: 409,
+    accounts.KeyInvalid: 422,
     accounts.KeyNotFound: 404,
     placement.StoreNotFound: 404,
     placement.StoreExists: 409,

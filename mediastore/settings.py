@@ -18,7 +18,8 @@ from mediastore.errors import SettingInvalid
 PREFIX = "MEDIASTORE_"
 
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=315_360_000)]
+"""Ten years at most: beyond that a typing error is more likely."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +38,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
 
     default_store: str = "local"
-    pid_prefix: str = ""
+    pid_prefix: Annotated[str, Meta(max_length=200, pattern=r"^(?![/.\s])(?!.*//)(?!.*/\.{1,2}/)")] = ""
     token_ttl_s: Seconds = 3600
-    identity_cache_s: Annotated[float, Meta(ge=0)] = 1
+    identity_cache_s: Annotated[float, Meta(ge=0, le=3600)] = 1
 
     database_pool_size: Annotated[int, Meta(ge=2)] = 10
     database_wait_s: Seconds = 5
@@ -52,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_idle_timeout_s: Seconds = 60
     presigned_url_ttl_s: Annotated[int, Meta(ge=1, le=604800)] = 900
 
-    upload_stale_s: Annotated[float, Meta(ge=1)] = 120
+    upload_stale_s: Annotated[float, Meta(ge=1, le=315_360_000)] = 120
     cleanup_interval_s: Seconds = 30
     login_attempts: Count = 5
 
@@ -103,7 +104,11 @@ def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Pat
             raise SettingInvalid(f"{name} is not a setting; docs/settings.md lists them all", setting=name)
         if text.strip():
             values[field] = _parse(text.strip(), hints[field], name=name)
-    return Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
+    settings = Settings(**values)  # type: ignore[arg-type]  # each value was converted to its field's type
+    if not settings.pid_prefix.isprintable():
+        raise SettingInvalid("MEDIASTORE_PID_PREFIX: a PID holds printable characters only", setting="MEDIASTORE_PID_PREFIX")
+    _ = settings.proxy_networks
+    return settings
 
 
 CLIENT_SETTINGS = frozenset({"url", "api_key", "token"})
@@ -115,7 +120,7 @@ def _parse(text: str, kind: object, *, name: str) -> object:
     if kind in {tuple[Path, ...], tuple[str, ...]}:
         value = [part.strip() for part in text.split(",") if part.strip()]
     if kind == tuple[Path, ...]:
-        return tuple(Path(part) for part in text.split(",") if part.strip())
+        return tuple(Path(part.strip()) for part in text.split(",") if part.strip())
     if kind is Path:
         return Path(text)
     if kind is bool:

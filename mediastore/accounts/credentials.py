@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 from mediastore.accounts import queries
 from mediastore.accounts.access import require
-from mediastore.accounts.errors import CredentialsWrong, KeyNotFound, NotAllowed
+from mediastore.accounts.errors import CredentialsWrong, KeyInvalid, KeyNotFound, NotAllowed
 from mediastore.accounts.queries import AccountRow
 from mediastore.accounts.schemas import Caller, Identity, Key, KeyCreate, Scope, Token
 from mediastore.accounts.tokens import Claims, Tokens
-from mediastore.clock import Clock
+from mediastore.clock import Clock, sensible
 from mediastore.database import Connection, Database
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change
@@ -59,8 +59,9 @@ class Credentials:
         missing = [scope for scope in request.scopes if scope not in caller.identity.scopes]
         if missing:
             raise NotAllowed(f"a key can't get the scope {missing[0]}, which this log-in does not have", scopes=missing)
-        if request.expires_at is not None and request.expires_at <= self._clock():
-            raise NotAllowed("expires_at lies in the past; the key would never work", expires_at=request.expires_at)
+        expires_at = sensible(request.expires_at, name="expires_at")
+        if expires_at is not None and expires_at <= self._clock():
+            raise KeyInvalid("expires_at lies in the past; the key would never work", expires_at=expires_at)
         id, secret = uuid4(), secrets.token_urlsafe(32)
         async with self._database.transaction() as connection:
             key = await queries.insert_key(
@@ -70,7 +71,7 @@ class Credentials:
                 name=request.name,
                 secret_hash=_hash(secret),
                 scopes=sorted(set(request.scopes)),
-                expires_at=request.expires_at,
+                expires_at=expires_at,
             )
             changes = {
                 "name": Change(after=key.name),
@@ -88,6 +89,8 @@ class Credentials:
     async def revoke(self, id: UUID, *, caller: Caller) -> None:
         """End a key of the caller's own, or any for administrators. Again is not an error."""
         require(caller.identity, "read", to="revoke an API key")
+        if "admin" not in caller.identity.scopes:
+            raise NotAllowed("an API key revokes keys only with the scope admin; log in instead")
         async with self._database.transaction() as connection:
             row = await queries.key_by_id(connection, id)
             if row is None or (row.account_name != caller.identity.name and not caller.identity.administrator):

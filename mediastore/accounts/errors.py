@@ -8,6 +8,7 @@ AccountError
 ├── AccountNotFound
 ├── AccountExists           also a name that was used once: names are never given to another person
 ├── LastAdministrator       someone has to be able to run the place
+├── KeyInvalid              a key that would never work
 └── KeyNotFound
 """
 
@@ -45,6 +46,10 @@ class AccountExists(AccountError):
 
 class LastAdministrator(AccountError):
     code = "last_administrator"
+
+
+class KeyInvalid(AccountError):
+    code = "key_invalid"
 
 
 class KeyNotFound(AccountError):

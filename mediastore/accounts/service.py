@@ -50,14 +50,13 @@ class Accounts:
 
     async def log_in(self, request: LoginRequest, *, address: str) -> Token:
         """A token for a name and its password. Raises `CredentialsWrong`, the same for a name that is not there."""
-        await self._throttle.count(name=request.username, address=address)
-        async with self._database.connection() as connection:
-            account = await queries.account_by_name(connection, request.username)
-        usable = account is not None and not account.disabled
-        right = await self._passwords.check(request.password, account.password_hash if account and usable else None)
-        if account is None or not right:
-            raise CredentialsWrong("the user name or the password is wrong")
-        await self._throttle.forget(name=request.username, address=address)
+        async with self._throttle.attempt(name=request.username, address=address):
+            async with self._database.connection() as connection:
+                account = await queries.account_by_name(connection, request.username)
+            usable = account is not None and not account.disabled
+            right = await self._passwords.check(request.password, account.password_hash if account and usable else None)
+            if account is None or not right:
+                raise CredentialsWrong("the user name or the password is wrong")
         return self._tokens.issue(Claims(sub=account.name, cv=account.credential_version, scopes=ALL_SCOPES))
 
     async def create(self, request: AccountCreate, *, caller: Caller) -> Account:
@@ -176,10 +175,9 @@ class Accounts:
         async with self._database.connection() as connection:
             account = await _found(connection, name)
         given = change.current_password if isinstance(change.current_password, str) else ""
-        await self._throttle.count(name=name, address=caller.address)
-        if not await self._passwords.check(given, account.password_hash):
-            raise CredentialsWrong("current_password is not your password")
-        await self._throttle.forget(name=name, address=caller.address)
+        async with self._throttle.attempt(name=name, address=caller.address):
+            if not await self._passwords.check(given, account.password_hash):
+                raise CredentialsWrong("current_password is not your password")
 
     async def _note(
         self,

@@ -10,13 +10,16 @@ from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog import queries
 from mediastore.catalog.drafts import Drafts
-from mediastore.catalog.errors import BatchUndone, PidTaken, RecordInvalid
+from mediastore.catalog.errors import BatchUndone, RecordInvalid
 from mediastore.catalog.queries import Inserted, NewMedia
 from mediastore.catalog.schemas import BatchCreate, BatchDelete, BatchItem, BatchRead, BatchUpdate, Media
 from mediastore.catalog.service import Catalog, broken_rule
 from mediastore.clock import Clock
-from mediastore.database import Connection, ConstraintViolated, Database
+from mediastore.database import Connection, ConstraintViolated, Database, DatabaseError, ValueRefused, translated
 from mediastore.errors import MediastoreError
+
+REFUSED = (ConstraintViolated, ValueRefused)
+"""What the database alone can say of an item."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,38 +67,53 @@ class Batch:
             return Outcome(op="unknown", pid=None, error=RecordInvalid(f"the item can't be read: {error}"))
 
     async def _atomically(self, parsed: Sequence[BatchItem | Outcome], *, caller: Caller) -> list[Outcome]:
-        outcomes: list[Outcome] = []
         try:
-            async with self._database.transaction() as connection:
-                for group in _groups(parsed):
-                    if len(group) > 1:
-                        done = await self._insert_together(connection, group, caller=caller)
-                    else:
-                        done = [await self._in(connection, group[0], caller=caller)]
-                    outcomes += done
-                    if any(outcome.error for outcome in done):
-                        raise _Undo
-        except _Undo:
+            outcomes = await self._all_or_nothing(_groups(parsed), caller=caller)
+        except REFUSED:
+            # The database refused one of some that went together: one by one it shows which.
+            outcomes = await self._all_or_nothing([[item] for item in parsed], caller=caller)
+        if any(outcome.error for outcome in outcomes):
             return _undone(parsed, outcomes)
-        except ConstraintViolated as error:
-            raise broken_rule(error, "") from error
         if any(outcome.op == "delete" for outcome in outcomes):
             self._catalog.doomed()
         return outcomes
 
-    async def _alone(self, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
-        if isinstance(item, Outcome):
-            return item
+    async def _all_or_nothing(self, groups: Sequence[Sequence[BatchItem | Outcome]], *, caller: Caller) -> list[Outcome]:
+        """The outcomes up to the first group with an error, for which everything is undone."""
+        outcomes: list[Outcome] = []
         try:
             async with self._database.transaction() as connection:
-                outcome = await self._in(connection, item, caller=caller)
-                if outcome.error is not None:
-                    raise _Undo(outcome)
-                return outcome
+                for group in groups:
+                    if len(group) > 1:
+                        done = await self._insert_together(connection, group, caller=caller)
+                    else:
+                        done = [await self._guarded(connection, group[0], caller=caller)]
+                    outcomes += done
+                    if any(outcome.error for outcome in done):
+                        raise _Undo
+        except _Undo:
+            pass
+        return outcomes
+
+    async def _alone(self, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
+        async with self._database.transaction() as connection:
+            return await self._guarded(connection, item, caller=caller)
+
+    async def _guarded(self, connection: Connection, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
+        """One item inside a transaction, behind a savepoint: an item with an error does nothing."""
+        try:
+            with translated():
+                async with connection.transaction():
+                    outcome = await self._in(connection, item, caller=caller)
+                    if outcome.error is not None:
+                        raise _Undo(outcome)
+                    return outcome
         except _Undo as undo:
             return undo.outcome
         except ConstraintViolated as error:
             return Outcome(op=_op(item), pid=item.pid, error=broken_rule(error, item.pid or ""))
+        except ValueRefused as error:
+            return Outcome(op=_op(item), pid=item.pid, error=error)
 
     async def _in(self, connection: Connection, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
         """One item inside a transaction; the error of the item itself is its outcome."""
@@ -118,7 +136,7 @@ class Batch:
                 case BatchDelete():
                     revisions = None if item.revision is None else [item.revision]
                     await self._catalog.delete_in(connection, item.pid, revisions=revisions, caller=caller, now=now)
-        except ConstraintViolated:
+        except DatabaseError:
             raise
         except MediastoreError as error:
             return Outcome(op=_op(item), pid=pid, error=error)
@@ -128,7 +146,7 @@ class Batch:
         try:
             async with self._database.transaction() as connection:
                 return await self._insert_together(connection, items, caller=caller)
-        except ConstraintViolated:
+        except REFUSED:
             # One of them breaks a rule that only the database sees; alone each gets its own answer.
             return [await self._alone(item, caller=caller) for item in items]
 
@@ -148,7 +166,18 @@ class Batch:
             drafts.append(draft)
             first.setdefault(draft.pid, draft)
         inserted = await queries.insert_medias(connection, list(first.values()), request_id=caller.request_id)
-        return [_created(draft, first, inserted) for draft in drafts]
+        missing = [pid for pid in first if pid not in inserted]
+        taken = await queries.taken(connection, missing) if missing else set()
+        return [self._created(draft, first, inserted, taken) for draft in drafts]
+
+    def _created(
+        self, draft: NewMedia | Outcome, first: dict[str, NewMedia], inserted: dict[str, Inserted], taken: set[str]
+    ) -> Outcome:
+        if isinstance(draft, Outcome):
+            return draft
+        if first[draft.pid] is draft and draft.pid in inserted:
+            return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
+        return Outcome(op="create", pid=draft.pid, error=self._catalog.left_out(draft, {*taken, *inserted}))
 
     async def _draft(self, item: BatchCreate, *, caller: Caller, now: datetime) -> NewMedia:
         require(caller.identity, "write", to="create records")
@@ -186,15 +215,6 @@ def _undone(parsed: Sequence[BatchItem | Outcome], outcomes: Sequence[Outcome]) 
             outcome = Outcome(op=_op(item), pid=pid, error=error)
         result.append(outcome)
     return result
-
-
-def _created(draft: NewMedia | Outcome, first: dict[str, NewMedia], inserted: dict[str, Inserted]) -> Outcome:
-    if isinstance(draft, Outcome):
-        return draft
-    if first[draft.pid] is not draft or draft.pid not in inserted:
-        error = PidTaken(f"the PID {draft.pid} is taken; PIDs are given out once", pid=draft.pid)
-        return Outcome(op="create", pid=draft.pid, error=error)
-    return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
 
 
 def _op(item: BatchItem | Outcome) -> str:

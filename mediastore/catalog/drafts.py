@@ -11,11 +11,12 @@ from mediastore.accounts.access import owns
 from mediastore.accounts.errors import NotAllowed
 from mediastore.accounts.schemas import Identity
 from mediastore.catalog.errors import RecordInvalid
-from mediastore.catalog.merge import depth, merge_patch, same_json
+from mediastore.catalog.merge import MOST_DIGITS, check_numbers, depth, holds_nul, merge_patch, same_json
 from mediastore.catalog.pids import check_pid
-from mediastore.catalog.queries import MediaRow, NewIdentifier, NewMedia
+from mediastore.catalog.queries import IdentifierChange, MediaRow, NewMedia
 from mediastore.catalog.rules import Rules, StoreRule
 from mediastore.catalog.schemas import MediaChange, MediaFields
+from mediastore.clock import sensible
 from mediastore.events.schemas import Change
 
 OWNERS_ALONE = ("access", "readers", "writers", "public_at", "owner")
@@ -27,6 +28,10 @@ class Drafts:
         self._rules = rules
         self._default_store = default_store
         self._max_depth = max_metadata_depth
+
+    def forget_rules(self) -> None:
+        """The rules turned out to be old."""
+        self._rules.forget()
 
     async def new(self, pid: str, fields: MediaFields, *, owner: str, now: datetime) -> NewMedia:
         """A record to insert. Raises what is wrong with it, before anything is written."""
@@ -45,7 +50,7 @@ class Drafts:
             "access": fields.access,
             "readers": _distinct(fields.readers),
             "writers": _distinct(fields.writers),
-            "public_at": fields.public_at,
+            "public_at": sensible(fields.public_at, name="public_at"),
             "expires_at": expiry(store, ttl_s=fields.ttl_s, expires_at=fields.expires_at, now=now),
         }
         noted = {**facts, "store": store.row.name, "identifiers": {item.type: item.value for item in identifiers}}
@@ -54,13 +59,15 @@ class Drafts:
 
     async def changed(
         self, row: MediaRow, change: MediaChange, *, identity: Identity, now: datetime
-    ) -> tuple[MediaRow, list[NewIdentifier] | None, dict[str, Change]]:
+    ) -> tuple[MediaRow, IdentifierChange | None, dict[str, Change]]:
         """The record as it would be, its identifiers where they change, and what differs."""
         self._may(row, change, identity)
         given: dict[str, Any] = {
             name: value for name in change.__struct_fields__ if (value := getattr(change, name, UNSET)) is not UNSET
         }
-        new: dict[str, Any] = {name: given[name] for name in ("access", "public_at", "owner") if name in given}
+        new: dict[str, Any] = {name: given[name] for name in ("access", "owner") if name in given}
+        if "public_at" in given:
+            new["public_at"] = sensible(given["public_at"], name="public_at")
         new |= {name: _distinct(given[name] or []) for name in ("tags", "readers", "writers") if name in given}
         _check_texts(new.get("tags", []))
         store = await self._rules.store(given.get("store", row.store_name)) if given.keys() & STORE_MATTERS else None
@@ -70,14 +77,21 @@ class Drafts:
             new["expires_at"] = expiry(
                 store, ttl_s=given.get("ttl_s"), expires_at=given.get("expires_at"), now=now, ask_default=False
             )
+        elif store is not None:
+            new["expires_at"] = limited(store, row.expires_at, now=now)
         if "metadata" in given:
             new["metadata"] = self._merged(row.metadata, given["metadata"])
         identifiers = None
         if "identifiers" in given:
-            merged = _patched(msgspec.json.decode(row.identifiers), given["identifiers"])
-            _check_texts(list(merged.values()))
-            identifiers = await self._rules.identifiers(merged, pid=row.pid, pid_type=row.pid_type)
-            new["identifiers"] = Raw(msgspec.json.encode({item.type: item.value for item in identifiers}))
+            before = msgspec.json.decode(row.identifiers)
+            merged = _patched(before, given["identifiers"])
+            # Only what is new is judged: a value that was there before its pattern changed does not stand in the way.
+            fresh = {name: value for name, value in merged.items() if before.get(name) != value}
+            _check_texts(list(fresh.values()))
+            added = await self._rules.identifiers(fresh, pid=row.pid, pid_type=row.pid_type)
+            kept = {name: value for name, value in merged.items() if name not in fresh}
+            identifiers = IdentifierChange(added=added, removed=sorted(before.keys() - merged.keys()))
+            new["identifiers"] = Raw(msgspec.json.encode(kept | {item.type: item.value for item in added}))
         after = msgspec.structs.replace(row, **new)
         return after, identifiers, _differences(row, after, new)
 
@@ -86,9 +100,13 @@ class Drafts:
         text = bytes(metadata)
         if not text.lstrip().startswith(b"{"):
             raise RecordInvalid('metadata has to be a JSON object, such as {"depth": 12.5}')
-        if b"\\u0000" in text and "\x00" in str(msgspec.json.decode(text)):
+        if holds_nul(metadata):
             raise RecordInvalid("metadata must not hold the character U+0000: the database can't keep it")
-        levels = depth(metadata)
+        try:
+            check_numbers(metadata)
+            levels = depth(metadata)
+        except (ValueError, ArithmeticError, msgspec.DecodeError) as error:
+            raise RecordInvalid(f"metadata must not hold a number of more than {MOST_DIGITS} digits, written out") from error
         if levels > self._max_depth:
             raise RecordInvalid(f"metadata is nested {levels} deep; {self._max_depth} levels are allowed", depth=levels)
 
@@ -104,6 +122,7 @@ class Drafts:
             raise NotAllowed(f"only the owner or an administrator may change {touched[0]} of {row.pid}", field=touched[0])
 
 
+LONGEST_LIFE = timedelta(seconds=3_153_600_000)
 STORE_MATTERS = {"store", "ttl_s", "expires_at"}
 
 
@@ -114,10 +133,13 @@ def expiry(
     policy = store.retention
     if ttl_s is not None and expires_at is not None:
         raise RecordInvalid("give ttl_s or expires_at, not both")
+    expires_at = sensible(expires_at, name="expires_at")
     if ttl_s is not None:
         expires_at = now + timedelta(seconds=ttl_s)
     if expires_at is not None and expires_at <= now:
         raise RecordInvalid(f"expires_at {expires_at.isoformat()} lies in the past", expires_at=expires_at)
+    if expires_at is not None and expires_at - now > LONGEST_LIFE:
+        raise RecordInvalid("expires_at lies more than 100 years ahead; leave it out to keep the record for good")
     if expires_at is None and ask_default and policy.default_ttl_s is not None:
         expires_at = now + timedelta(seconds=policy.default_ttl_s)
     if policy.max_ttl_s is not None:
@@ -129,6 +151,14 @@ def expiry(
                 f"the store {store.row.name} keeps records for {policy.max_ttl_s} s at most", max_ttl_s=policy.max_ttl_s
             )
     return expires_at
+
+
+def limited(store: StoreRule, expires_at: datetime | None, *, now: datetime) -> datetime | None:
+    """The expiry of a record that comes into a store: no later than its policy allows."""
+    if store.retention.max_ttl_s is None:
+        return expires_at
+    latest = now + timedelta(seconds=store.retention.max_ttl_s)
+    return latest if expires_at is None or expires_at > latest else expires_at
 
 
 def _patched(target: dict[str, str], patch: Mapping[str, str | None]) -> dict[str, str]:

@@ -1,13 +1,46 @@
 """JSON merge patch (RFC 7396), keeping every number as exact as it was written."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Raw
 from msgspec.json import Decoder, Encoder
 
-_decoder: Decoder[Any] = Decoder(float_hook=Decimal)
+MOST_DIGITS = 1000
+"""Of a number written out: far beyond any measurement, and short of what Python and PostgreSQL refuse."""
+
+_LONG = re.compile(rb"[0-9]{%d}|[0-9][eE][+-]?0*[0-9]{3}" % MOST_DIGITS)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    if len(text) > MOST_DIGITS or abs(number.adjusted()) > MOST_DIGITS:
+        raise ValueError(f"a number of more than {MOST_DIGITS} digits")
+    return number
+
+
+_decoder: Decoder[Any] = Decoder(float_hook=_number)
 _encoder = Encoder(decimal_format="number")
+_sorted = Encoder(decimal_format="number", order="sorted")
+
+
+def holds_nul(value: Raw) -> bool:
+    """Whether a string in it holds the character U+0000, which PostgreSQL can't keep."""
+    return _NUL.search(bytes(value)) is not None
+
+
+def check_numbers(value: Raw) -> None:
+    """Raise ValueError or ArithmeticError for a number that is too long."""
+    if _LONG.search(bytes(value)) is None:
+        return
+    level = [_decoder.decode(value)]
+    while level:
+        for item in level:
+            if isinstance(item, int) and item.bit_length() > MOST_DIGITS * 4:
+                raise ValueError(f"a number of more than {MOST_DIGITS} digits")
+        level = [inner for outer in level for inner in _children(outer)]
 
 
 def merge_patch(target: Raw, patch: Raw) -> Raw:
@@ -17,7 +50,8 @@ def merge_patch(target: Raw, patch: Raw) -> Raw:
 
 def same_json(one: Raw, other: Raw) -> bool:
     """Whether two texts hold equal values."""
-    return bool(_decoder.decode(one) == _decoder.decode(other))
+    # By their texts, because in Python 1 == True.
+    return _sorted.encode(_decoder.decode(one)) == _sorted.encode(_decoder.decode(other))
 
 
 def depth(value: Raw) -> int:

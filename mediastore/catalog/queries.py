@@ -153,7 +153,13 @@ async def page(
 class NewIdentifier(Struct, frozen=True, kw_only=True):
     type: str
     value: str
-    is_unique: bool
+
+
+class IdentifierChange(Struct, frozen=True, kw_only=True):
+    """What changes of a record's identifiers: values that are new, and types that go."""
+
+    added: list[NewIdentifier]
+    removed: list[str]
 
 
 class NewMedia(Struct, frozen=True, kw_only=True):
@@ -214,6 +220,11 @@ WITH given AS MATERIALIZED (
 ), live AS MATERIALIZED (
     -- Locked, so that no store is deleted while records come into it.
     SELECT id FROM store WHERE id IN (SELECT store FROM given) AND deleted_at IS NULL FOR KEY SHARE
+), wanted AS MATERIALIZED (
+    SELECT given.pid, i.type, i.value FROM given, jsonb_to_recordset(given.identifiers) AS i (type text, value text)
+), types AS MATERIALIZED (
+    -- Locked, so that a type's uniqueness holds from the moment when it is said.
+    SELECT name, is_unique FROM identifier_type WHERE name IN (SELECT type FROM wanted) FOR SHARE
 ), new AS (
     INSERT INTO media (pid, pid_type, metadata, tags, owner, access, readers, writers, public_at, store, expires_at, status)
     SELECT pid, pid_type, metadata, tags, owner, access, readers, writers, public_at, store, expires_at, 'pending'
@@ -222,8 +233,8 @@ WITH given AS MATERIALIZED (
     RETURNING id, pid, created_at
 ), named AS (
     INSERT INTO identifier (media, type, value, is_unique)
-    SELECT new.id, i.type, i.value, i.is_unique
-    FROM new JOIN given USING (pid), jsonb_to_recordset(given.identifiers) AS i (type text, value text, is_unique boolean)
+    SELECT new.id, wanted.type, wanted.value, types.is_unique
+    FROM new JOIN wanted USING (pid) LEFT JOIN types ON types.name = wanted.type
 ), noted AS (
     INSERT INTO history (kind, subject, media, revision, actor, action, changes, request_id)
     SELECT 'media', new.pid, new.id, 1, given.owner, 'created', given.changes, $2
@@ -333,19 +344,28 @@ async def set_lost(connection: Connection, store: int, *, reason: str, actor: st
     return len(rows)
 
 
-async def replace_identifiers(connection: Connection, media: int, identifiers: Sequence[NewIdentifier]) -> None:
-    await connection.execute(
-        "DELETE FROM identifier WHERE media = $1 AND type <> ALL ($2::text[])", media, [item.type for item in identifiers]
-    )
-    await connection.execute(
-        """
-        INSERT INTO identifier (media, type, value, is_unique)
-        SELECT $1, i.type, i.value, i.is_unique FROM jsonb_to_recordset($2) AS i (type text, value text, is_unique boolean)
-        ON CONFLICT ON CONSTRAINT identifier_pkey DO UPDATE SET value = excluded.value, is_unique = excluded.is_unique
-        """,
-        media,
-        identifiers,
-    )
+async def change_identifiers(connection: Connection, media: int, change: IdentifierChange) -> None:
+    await connection.execute("DELETE FROM identifier WHERE media = $1 AND type = ANY ($2)", media, change.removed)
+    if change.added:
+        await connection.execute(
+            """
+            WITH wanted AS MATERIALIZED (
+                SELECT type, value FROM jsonb_to_recordset($2) AS i (type text, value text)
+            ), types AS MATERIALIZED (
+                SELECT name, is_unique FROM identifier_type WHERE name IN (SELECT type FROM wanted) FOR SHARE
+            )
+            INSERT INTO identifier (media, type, value, is_unique)
+            SELECT $1, wanted.type, wanted.value, types.is_unique FROM wanted LEFT JOIN types ON types.name = wanted.type
+            ON CONFLICT ON CONSTRAINT identifier_pkey DO UPDATE SET value = excluded.value, is_unique = excluded.is_unique
+            """,
+            media,
+            change.added,
+        )
+
+
+async def taken(connection: Connection, pids: Sequence[str]) -> set[str]:
+    """Those of the PIDs that are given out."""
+    return {row["pid"] for row in await connection.fetch("SELECT pid FROM media WHERE pid = ANY ($1)", pids)}
 
 
 async def versions(connection: Connection, media: int) -> list[Version]:

@@ -30,7 +30,7 @@ from mediastore.catalog.service import Catalog
 from mediastore.errors import MediastoreError
 from mediastore.events.schemas import EventPage
 from mediastore.http.bodies import accepts
-from mediastore.http.conditions import tags
+from mediastore.http.conditions import tags, weakly
 from mediastore.http.errors import HeaderInvalid, RequestError
 from mediastore.http.paths import quoted, tail
 from mediastore.http.problems import problems
@@ -85,7 +85,7 @@ class MediaController(Controller):
         media = await catalog.read(tail(request), caller=caller)
         headers = {"ETag": etag(media), "Cache-Control": "private, no-cache"}
         known = [] if if_none_match is None else tags(if_none_match, name="If-None-Match")
-        if known is None or etag(media) in known:
+        if known is None or etag(media) in weakly(known):
             return Response(None, status_code=HTTP_304_NOT_MODIFIED, headers=headers)  # type: ignore[arg-type]
         return Response(media, headers=headers)
 

@@ -18,7 +18,6 @@ from mediastore.placement.schemas import Retention
 class TypeRule(Struct, frozen=True, kw_only=True):
     name: str
     pattern: Pattern
-    unique: bool
 
 
 class StoreRule(Struct, frozen=True, kw_only=True):
@@ -88,7 +87,7 @@ class Rules:
                     value=value,
                     pattern=rule.pattern.text,
                 )
-            found.append(NewIdentifier(type=name, value=value, is_unique=rule.unique))
+            found.append(NewIdentifier(type=name, value=value))
         return found
 
     async def _type(self, name: str, *, what: str) -> TypeRule:
@@ -105,7 +104,7 @@ class Rules:
                 stores = await placement.stores(connection)
             self._read_at = monotonic()
             self._snapshot = Snapshot(
-                types={item.name: TypeRule(name=item.name, pattern=Pattern(item.pattern), unique=item.unique) for item in types},
+                types={item.name: TypeRule(name=item.name, pattern=Pattern(item.pattern)) for item in types},
                 stores={row.name: StoreRule(row=row, retention=row.policy()) for row in stores},
             )
         return self._snapshot

@@ -21,7 +21,7 @@ Pid = Annotated[
 TypeName = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$(?!\n)", description="Letters, digits and . _ -", examples=["BIN"])
 ]
-Value = Annotated[str, Meta(min_length=1, max_length=1024)]
+Value = Annotated[str, Meta(min_length=1, max_length=600)]
 Tag = Annotated[str, Meta(min_length=1, max_length=200)]
 Tags = Annotated[list[Tag], Meta(max_length=1000)]
 Principals = Annotated[list[Principal], Meta(max_length=1000)]

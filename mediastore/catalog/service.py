@@ -15,6 +15,7 @@ from mediastore.catalog.errors import (
     RecordInvalid,
     RecordNotFound,
     RevisionMismatch,
+    StoreUnknown,
 )
 from mediastore.catalog.pids import check_pid, mint
 from mediastore.catalog.queries import Inserted, MediaRow, NewMedia
@@ -59,8 +60,15 @@ class Catalog:
         """Insert one record, with its identifiers and history, in one statement."""
         inserted = await queries.insert_medias(connection, [new], request_id=caller.request_id)
         if new.pid not in inserted:
-            raise PidTaken(f"the PID {new.pid} is taken; PIDs are given out once", pid=new.pid)
+            raise self.left_out(new, await queries.taken(connection, [new.pid]))
         return inserted[new.pid]
+
+    def left_out(self, new: NewMedia, taken: set[str]) -> MediastoreError:
+        """Why a record was not inserted: its PID is given out, or its store has just gone."""
+        if new.pid in taken:
+            return PidTaken(f"the PID {new.pid} is taken; PIDs are given out once", pid=new.pid)
+        self._drafts.forget_rules()
+        return StoreUnknown(f"the store {new.store_name!r} was deleted just now", store=new.store_name)
 
     async def read(self, pid: str, *, caller: Caller) -> Media:
         """A record. Raises `RecordNotFound`, the same for what the caller may not read, and `RecordGone`."""
@@ -75,7 +83,7 @@ class Catalog:
         async with self._database.connection() as connection:
             rows = await queries.page(
                 connection,
-                administrator=identity.administrator,
+                administrator=identity.administrator and "read" in identity.scopes,
                 name=identity.name if "read" in identity.scopes else "",
                 principals=identity.principals if "read" in identity.scopes else [],
                 now=now,
@@ -112,7 +120,7 @@ class Catalog:
             return row.shown(now)
         await queries.update_media(connection, after)
         if identifiers is not None:
-            await queries.replace_identifiers(connection, row.id, identifiers)
+            await queries.change_identifiers(connection, row.id, identifiers)
         await self.note(connection, after, "changed", changes, revision=row.revision + 1, caller=caller)
         fresh = await queries.media_by_id(connection, row.id)
         assert fresh is not None  # noqa: S101 - we hold its lock
@@ -236,7 +244,7 @@ def broken_rule(error: ConstraintViolated, pid: str) -> MediastoreError:
     match error.constraint:
         case "identifier_unique_value_key":
             return IdentifierTaken("another record has one of these identifiers, and its type allows each value once", pid=pid)
-        case "media_pid_type_fkey" | "identifier_type_fkey":
+        case "media_pid_type_fkey" | "identifier_type_fkey" | "is_unique":
             return RecordInvalid("an identifier type of this record was deleted just now", pid=pid)
         case _:
             return error

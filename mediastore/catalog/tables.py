@@ -130,4 +130,4 @@ class Identifier(Table, tablename="identifier"):
     )
 
     identifier_pkey = Unique([media, type])
-    identifier_value_check = Check("length(value) BETWEEN 1 AND 1024")
+    identifier_value_check = Check("length(value) BETWEEN 1 AND 600")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from time import perf_counter
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -88,7 +88,10 @@ class Observed:
 
     def _trusts(self, address: str) -> bool:
         try:
-            return any(ip_address(address) in network for network in self._trusted)
+            peer = ip_address(address)
+            if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
+                peer = peer.ipv4_mapped
+            return any(peer in network for network in self._trusted)
         except ValueError:
             return False
 

@@ -19,10 +19,17 @@ def tail(request: Request[Any, Any, Any]) -> str:
     fixed = scope["path_template"].partition("{")[0]
     if "{" not in scope["path_template"]:  # a word of the API that is a name here, such as /media/batch
         fixed = fixed.rpartition("/")[0] + "/"
+    *before, rest = raw.split(b"/", fixed.count("/"))
     try:
-        return unquote_to_bytes(raw[len(fixed) :]).decode()
+        if "/".join(_decoded(part) for part in before) + "/" != fixed:
+            raise PathInvalid("write the path before the PID as it is in /docs, without doubled slashes")
+        return _decoded(rest)
     except UnicodeDecodeError as error:
         raise PathInvalid("the path is not valid UTF-8 after percent-decoding") from error
+
+
+def _decoded(part: bytes) -> str:
+    return unquote_to_bytes(part).decode()
 
 
 def quoted(name: str) -> str:

@@ -148,7 +148,7 @@ CREATE INDEX media_pid_type_idx ON media (pid_type) WHERE pid_type IS NOT NULL;
 CREATE TABLE identifier (
     media bigint NOT NULL CONSTRAINT identifier_media_fkey REFERENCES media (id) ON DELETE CASCADE,
     type text NOT NULL CONSTRAINT identifier_type_fkey REFERENCES identifier_type (name),
-    value text NOT NULL CONSTRAINT identifier_value_check CHECK (length(value) BETWEEN 1 AND 1024),
+    value text NOT NULL CONSTRAINT identifier_value_check CHECK (length(value) BETWEEN 1 AND 600),
     is_unique boolean NOT NULL,
     CONSTRAINT identifier_pkey PRIMARY KEY (media, type)
 );

@@ -16,13 +16,13 @@ async def check_endpoint(url: str | None, *, allow_private: bool) -> None:
     """
     if url is None:
         return
+    if "@" in url:
+        raise EndpointRefused("endpoint_url must not hold credentials; give them as access_key and secret_key")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise EndpointRefused(f"endpoint_url {url!r} is not a URL: {error}") from error
-    if parts.username or parts.password:
-        raise EndpointRefused("endpoint_url must not hold credentials; give them as access_key and secret_key")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise EndpointRefused(f"endpoint_url {url!r} has to read like https://s3.example.org or http://host:9000")
     try:
@@ -33,6 +33,15 @@ async def check_endpoint(url: str | None, *, allow_private: bool) -> None:
         reason = refusal(ip_address(str(address[0]).partition("%")[0]), allow_private=allow_private)
         if reason:
             raise EndpointRefused(f"endpoint_url {url!r} leads to {address[0]}, {reason}")
+
+
+def service_of(url: str | None) -> str:
+    """What tells one S3 service from another: scheme, host and port, whether or not the port is written out."""
+    if url is None:
+        return "aws"
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    return f"{parts.hostname}:{port}{parts.path.rstrip('/')}"
 
 
 def refusal(address: IPv4Address | IPv6Address, *, allow_private: bool) -> str:

@@ -1,7 +1,8 @@
 """The stores that this process has open."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -37,12 +38,20 @@ class Registry:
     """
 
     def __init__(
-        self, database: Database, *, kinds: Mapping[str, StoreKind], sealer: Sealer, lease: MemoryLease, allow_private: bool
+        self,
+        database: Database,
+        *,
+        kinds: Mapping[str, StoreKind],
+        sealer: Sealer,
+        lease: MemoryLease,
+        roots: Sequence[Path],
+        allow_private: bool,
     ) -> None:
         self._database = database
         self._kinds = kinds
         self._sealer = sealer
         self._lease = lease
+        self._roots = roots
         self._allow_private = allow_private
         self._open: dict[int, Opened] = {}
         self._replaced: list[Store] = []
@@ -78,7 +87,14 @@ class Registry:
         """The store as its row describes it, not opened yet. Raises `StoreMisconfigured` and `EndpointRefused`."""
         if row.kind == "memory":
             await self._lease.hold(row)
+        if row.kind == "filesystem" and row.path is not None:
+            await asyncio.to_thread(self._check_root, row.path)
         return build(await self._config(row), self._kinds)
+
+    def _check_root(self, path: str) -> None:
+        """Asked at each opening, because a folder can be replaced by a link since the store was made."""
+        if not any(Path(path).resolve().is_relative_to(root) for root in self._roots):
+            raise StoreMisconfigured(f"the folder {path} leads out of the allowed roots (MEDIASTORE_FILESYSTEM_ROOTS)")
 
     async def check(self, row: StoreRow) -> None:
         """Raise `StoreInvalid` unless the kind is known and takes these settings."""

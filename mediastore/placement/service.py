@@ -16,7 +16,7 @@ from mediastore.database import Connection, ConstraintViolated, Database
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change
 from mediastore.placement import queries
-from mediastore.placement.endpoints import check_endpoint
+from mediastore.placement.endpoints import check_endpoint, service_of
 from mediastore.placement.errors import (
     S3ConfigExists,
     S3ConfigInUse,
@@ -217,6 +217,9 @@ class Placement:
                 stores = await queries.stores_of_s3_config(connection, before.id)
                 await self._unused(connection, stores, f"the S3 config {name} can't lead elsewhere", S3ConfigInUse)
             await queries.update_s3_config(connection, after)
+            for row in await queries.stores(connection):
+                if row.s3_config == before.id:
+                    await self._apart(connection, row)
             changes = _changes(_facts(before.shown()), _facts(after.shown()))
             if before.secret_key_sealed != after.secret_key_sealed:
                 changes["keys"] = Change(after="changed")
@@ -293,6 +296,10 @@ class Placement:
     async def _fits(self, connection: Connection, row: StoreRow) -> None:
         """Raise unless the kind accepts the settings and no other store has any of its place."""
         await self._registry.check(row)
+        await self._apart(connection, row)
+
+    async def _apart(self, connection: Connection, row: StoreRow) -> None:
+        """Raise `StoreOverlaps` when another store has any of its place."""
         place = await self._place(connection, row)
         for other in await queries.stores(connection):
             if other.id != row.id and _overlap(place, await self._place(connection, other)):
@@ -308,8 +315,8 @@ class Placement:
         if row.path is not None:
             return (row.kind, *Path(row.path).parts)
         config = None if row.s3_config is None else await queries.s3_config_by_id(connection, row.s3_config)
-        endpoint = (config.endpoint_url if config else None) or "aws"
-        return (row.kind, endpoint.rstrip("/").lower(), row.bucket or "", *row.prefix.strip("/").split("/"))
+        service = service_of(config.endpoint_url if config else None)
+        return (row.kind, service, row.bucket or "", *row.prefix.strip("/").split("/"))
 
     def _path(self, given: str) -> str:
         """The absolute folder of a filesystem store, every symlink resolved; it has to lie below an allowed root."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from mediastore.catalog.schemas import MediaCreate
 from mediastore.transfers.errors import FormInvalid
 
 LARGEST_FIELD = 1024 * 1024
@@ -15,6 +16,7 @@ MOST_FIELDS = 64
 
 TEXTS = frozenset({"pid", "pid_type", "store", "access", "public_at", "expires_at", "filename", "media_type"})
 """Fields that are plain text. The others are JSON; lists may also be given by commas."""
+KNOWN = frozenset(MediaCreate.__struct_fields__) | {"filename", "media_type"}
 LISTS = frozenset({"tags", "readers", "writers"})
 
 
@@ -45,7 +47,7 @@ class Form:
             if isinstance(event, MultipartSegment):
                 if event.name == "file":
                     self.filename = (event.filename or "").replace("\\", "/").rpartition("/")[2] or None
-                    self.media_type = event.content_type or self.media_type
+                    self.media_type = event.header("Content-Type") or self.media_type
                     return found
                 if event.filename is not None or event.name in found:
                     raise FormInvalid(
@@ -96,6 +98,9 @@ class Form:
 
 def as_json(fields: Mapping[str, str]) -> bytes:
     """The fields as the JSON object that a record would be made from."""
+    for name in fields:
+        if name not in KNOWN:
+            raise FormInvalid(f"the field {name!r} is unknown; known are {', '.join(sorted(KNOWN))}, checksums and file")
     return msgspec.json.encode({name: _value(name, text) for name, text in fields.items()})
 
 
@@ -105,7 +110,7 @@ def _value(name: str, text: str) -> object:
     if name in LISTS and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        msgspec.json.decode(text)
+        msgspec.json.decode(text, type=Raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FormInvalid(f"the field {name} has to be JSON: {error}") from error
     return Raw(text.encode())

@@ -23,7 +23,7 @@ from mediastore.catalog.queries import MediaRow
 from mediastore.catalog.routes import location
 from mediastore.catalog.schemas import Media, MediaChange, MediaCreate
 from mediastore.catalog.service import Catalog
-from mediastore.http.conditions import byte_range, range_applies, tags, unchanged
+from mediastore.http.conditions import byte_range, range_applies, tags, unchanged, weakly
 from mediastore.http.errors import HeaderInvalid, PreconditionFailed, RequestError
 from mediastore.http.paths import tail
 from mediastore.http.problems import problems
@@ -242,7 +242,7 @@ def precondition_of(request: AnyRequest) -> Precondition:
         etag = None if row is None or row.object is None else content_etag(row.version, row.object)
         if if_match is not None and (etag is None or (wanted is not None and etag not in wanted)):
             raise PreconditionFailed("If-Match: the content is not the one that you name; nothing was changed", etag=etag)
-        if if_none_match is not None and etag is not None and (refused is None or etag in refused):
+        if if_none_match is not None and etag is not None and (refused is None or etag in weakly(refused)):
             raise PreconditionFailed("If-None-Match: the record has content already; nothing was changed", etag=etag)
 
     return check

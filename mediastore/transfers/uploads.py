@@ -347,7 +347,7 @@ class Uploads:
         if changes:
             await catalog_queries.update_media(connection, after, revisions=0)
         if identifiers is not None:
-            await catalog_queries.replace_identifiers(connection, row.id, identifiers)
+            await catalog_queries.change_identifiers(connection, row.id, identifiers)
         return dict(changes)
 
 

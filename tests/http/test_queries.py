@@ -1,0 +1,31 @@
+"""Query parameters that a call does not know."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mediastore.app import refuse_unknown_query
+from mediastore.http.errors import QueryUnknown
+
+
+def asked(query: str, *known: str) -> Any:
+    return SimpleNamespace(
+        scope={"query_string": query.encode()},
+        query_params={pair.partition("=")[0]: pair.partition("=")[2] for pair in query.split("&")},
+        route_handler=SimpleNamespace(parsed_fn_signature=SimpleNamespace(parameters=dict.fromkeys(known))),
+    )
+
+
+async def test_known_parameters_pass() -> None:
+    await refuse_unknown_query(asked("limit=1&cursor=x", "limit", "cursor"))
+    await refuse_unknown_query(asked("", "limit"))
+
+
+@pytest.mark.parametrize("query", ["colour=red", "limit=1&colour=red", "Limit=1", "limit%20=1", "=1"])
+async def test_an_unknown_one_is_refused_by_name(query: str) -> None:
+    with pytest.raises(QueryUnknown) as caught:
+        await refuse_unknown_query(asked(query, "limit"))
+    name = query.rpartition("&")[2].partition("=")[0]
+    assert caught.value.fields["parameter"] == name
+    assert repr(name) in caught.value.message
