@@ -84,6 +84,8 @@ STATUSES: dict[type[Exception], int] = {
     stores.ObjectTooLarge: 413,
     stores.StoreFull: 507,
     stores.FeatureMissing: 409,
+    stores.UploadNotFound: 409,
+    stores.PartsInvalid: 422,
 }
 """The nearest class of an error's ancestry decides."""
 

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stores.conformance_direct import DirectConformance
 from stores.conformance_steps import (
     INVALID_KEYS,
+    MIB,
     ODD_KEYS,
     cancel_when,
     chunks_of,
@@ -27,12 +29,11 @@ from stores.digests import Digester, digest_stream
 from stores.errors import FeatureMissing, KeyInvalid, ObjectExists, ObjectNotFound, RangeInvalid, StoreError, StoreUnavailable
 from stores.protocol import Store
 
-MIB = 1024 * 1024
 LARGE_BYTES = 192 * MIB
 LARGE_MEMORY_BYTES = 48 * MIB
 
 
-class StoreConformance:
+class StoreConformance(DirectConformance):
     """Each test gets a store of its own."""
 
     keeps_bytes_in_memory = False
@@ -363,15 +364,6 @@ class StoreConformance:
         else:
             with pytest.raises(FeatureMissing):
                 store.local_path("folder/k")
-
-    async def test_presigned_urls_are_as_declared(self, store: Store) -> None:
-        await put(store, "folder/k", b"abc")
-        if store.features.presigned:
-            url = await store.presign_get("folder/k", expires_s=60, filename="a.csv", media_type="text/csv")
-            assert url.startswith(("http://", "https://"))
-        else:
-            with pytest.raises(FeatureMissing):
-                await store.presign_get("folder/k", expires_s=60)
 
     async def test_a_store_that_is_closed_says_so_and_can_be_opened_again(self, store: Store) -> None:
         await put(store, "k", b"abc")

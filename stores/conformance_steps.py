@@ -1,14 +1,19 @@
 """The steps that the conformance suite, and tests of what is built on stores, are made of."""
 
 import asyncio
+import http.client
 import random
 import resource
+import secrets
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
-from stores.protocol import OnUploadId, Store
+from stores.protocol import OnUploadId, SignedRequest, Store
+
+MIB = 1024 * 1024
 
 ODD_KEYS = (
     "with space/and more",
@@ -66,6 +71,49 @@ async def listed(store: Store, *, prefix: str = "", start_after: str = "") -> li
 
 async def open_uploads(store: Store) -> list[tuple[str, str]]:
     return [(upload.key, upload.upload_id) async for upload in store.list_uploads()]
+
+
+class Answer(NamedTuple):
+    """What a server said to a plain HTTP client; the names of its headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        return self.headers["etag"].strip('"')
+
+
+async def send(request: SignedRequest, body: bytes) -> Answer:
+    """Send these bytes by the request, as a client that knows nothing but HTTP."""
+    if request.method == "PUT":
+        return await exchange(request.method, request.url, headers=request.headers, body=body)
+    boundary = secrets.token_hex(16)
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in request.fields.items()
+    )
+    head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", **request.headers}
+    form = head.encode() + body + f"\r\n--{boundary}--\r\n".encode()
+    return await exchange(request.method, request.url, headers=headers, body=form)
+
+
+async def exchange(method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    return await asyncio.to_thread(_exchange, method, url, headers or {}, body)
+
+
+def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=30)
+    try:
+        connection.request(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body, dict(headers))
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
 
 
 Step: TypeAlias = Callable[[], Coroutine[Any, Any, object]]

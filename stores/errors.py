@@ -8,6 +8,8 @@
     ├── ObjectTooLarge         more bytes than the store can hold in one object
     ├── ObjectTruncated        the store ended a read before the bytes it had promised
     ├── RangeInvalid           the range lies outside the object
+    ├── UploadNotFound         the multipart upload is gone, and no object came of it
+    ├── PartsInvalid           parts are missing, too small, too many, or others than were named
     ├── FeatureMissing         the store can't do this at all; see its features
     ├── StoreMisconfigured     bucket or folder missing, or it lies outside its allowed place
     ├── StoreAccessDenied      the store refused the credentials or what they may do
@@ -59,6 +61,14 @@ class ObjectTruncated(StoreError):
 
 class RangeInvalid(StoreError):
     code = "range_invalid"
+
+
+class UploadNotFound(StoreError):
+    code = "upload_not_found"
+
+
+class PartsInvalid(StoreError):
+    code = "parts_invalid"
 
 
 class FeatureMissing(StoreError):

@@ -8,11 +8,29 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from stores.digests import Algorithm
 from stores.errors import ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
-from stores.protocol import Chunks, Features, ObjectInfo, OnUploadId, OpenUpload, Store, Writer
+from stores.protocol import Chunks, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Store, Writer
 
 Operation: TypeAlias = Literal[
-    "open", "write", "append", "commit", "read", "head", "delete", "list", "list_uploads", "abort_upload", "presign_get"
+    "open",
+    "write",
+    "append",
+    "commit",
+    "read",
+    "head",
+    "delete",
+    "list",
+    "list_uploads",
+    "abort_upload",
+    "presign_get",
+    "presign_put",
+    "presign_post",
+    "begin_multipart",
+    "presign_part",
+    "list_parts",
+    "complete_multipart",
+    "cors",
 ]
 OnOperation: TypeAlias = Callable[[Operation], Awaitable[None]]
 
@@ -33,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     read_bytes: int | None = None
     """A read ends with `ObjectTruncated` after so many bytes."""
     size: int | None = None
-    """What head or commit says the object's size is."""
+    """What head, commit or the completion of a multipart upload says the object's size is."""
     failing_keys: frozenset[str] = frozenset()
     """Keys that a delete leaves there and answers with `StoreUnavailable`."""
 
@@ -130,6 +148,48 @@ class FaultyStore:
     async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None, media_type: str | None = None) -> str:
         await self._begin("presign_get")
         return await self.inner.presign_get(key, expires_s=expires_s, filename=filename, media_type=media_type)
+
+    async def presign_put(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        await self._begin("presign_put")
+        return await self.inner.presign_put(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+
+    async def presign_post(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        await self._begin("presign_post")
+        return await self.inner.presign_post(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+
+    async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:
+        fault = await self._begin("begin_multipart")
+        upload_id = await self.inner.begin_multipart(key, media_type=media_type, checksum=checksum)
+        _raise(fault.error_after)
+        return upload_id
+
+    async def presign_part(
+        self, key: str, upload_id: str, number: int, *, size: int, expires_s: int, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        await self._begin("presign_part")
+        return await self.inner.presign_part(key, upload_id, number, size=size, expires_s=expires_s, digests=digests)
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[PartInfo]:
+        fault = await self._begin("list_parts")
+        parts = await self.inner.list_parts(key, upload_id)
+        _raise(fault.error_after)
+        return parts
+
+    async def complete_multipart(
+        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, size: int | None = None
+    ) -> ObjectInfo:
+        fault = await self._begin("complete_multipart")
+        return _lie(await self.inner.complete_multipart(key, upload_id, parts, size=size), fault)
+
+    async def cors(self, origin: str) -> str | None:
+        fault = await self._begin("cors")
+        answer = await self.inner.cors(origin)
+        _raise(fault.error_after)
+        return answer
 
     async def _begin(self, operation: Operation) -> Fault:
         """The fault of this call, with what happens before the work done already."""

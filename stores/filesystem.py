@@ -15,14 +15,15 @@ import msgspec
 
 from stores.cleanup import Cleanup
 from stores.config import StoreConfig
-from stores.errors import FeatureMissing, KeyInvalid, ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
+from stores.errors import KeyInvalid, ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
 from stores.filesystem_draft import FileDraft, anonymous_files_work
 from stores.filesystem_errors import from_os_error, translated
 from stores.folders import FolderTree, regular
 from stores.keys import TEMPORARY, check_key, is_key
 from stores.options import check_fields, read_options
-from stores.protocol import Features, ObjectInfo, OnUploadId, OpenUpload, Writer
+from stores.protocol import Features, ObjectInfo, OnUploadId, Writer
 from stores.ranges import check_range
+from stores.server_only import ServerOnly
 from stores.threads import WriteBehind, read_ahead
 
 Answer = TypeVar("Answer")
@@ -39,7 +40,7 @@ class FilesystemOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Write into files named `.tmp-…` even where anonymous ones seem to work."""
 
 
-class FilesystemStore:
+class FilesystemStore(ServerOnly):
     """Objects as plain files, their keys as paths below the root. POSIX systems only.
 
     What `a/b` names rules out an object `a`. Empty folders are removed with their last object. Symbolic links below the root are
@@ -130,26 +131,9 @@ class FilesystemStore:
             for info in batch:
                 yield info
 
-    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
-        return
-        yield
-
-    async def abort_upload(self, key: str, upload_id: str) -> None:
-        raise FeatureMissing(f"A filesystem store has no multipart uploads, so no {upload_id[:40]!r}", key=key)
-
     def local_path(self, key: str) -> Path:
         tree, _ = self._opened()
         return tree.path.joinpath(*self._parts(key))
-
-    async def presign_get(
-        self,
-        key: str,
-        *,
-        expires_s: int,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-        media_type: str | None = None,  # noqa: ARG002
-    ) -> str:
-        raise FeatureMissing("A filesystem store has no presigned URLs", key=key)
 
     def remove_stale_temporaries(self, older_than_s: float = _STALE_S) -> int:
         """Remove `.tmp-…` files that nothing was written to for so long, and say how many. Blocking. `open` does it."""

@@ -26,8 +26,9 @@ from stores.errors import (
 )
 from stores.filesystem_errors import translated
 from stores.keys import TEMPORARY, check_key, is_key
-from stores.protocol import Chunks, Features, ObjectInfo, OnUploadId, OpenUpload, Writer
+from stores.protocol import Chunks, Features, ObjectInfo, OnUploadId, Writer
 from stores.ranges import check_range
+from stores.server_only import ServerOnly
 from stores.threads import WriteBehind, read_ahead
 
 _PIECE_BYTES = 1024 * 1024
@@ -36,7 +37,7 @@ _LIST_BATCH = 500
 _UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class FsspecStore:
+class FsspecStore(ServerOnly):
     """Objects as files below `root` of a blocking fsspec file system, which this store owns: build it with
     `skip_instance_cache=True` and without a listing cache.
 
@@ -116,25 +117,8 @@ class FsspecStore:
             for info in batch:
                 yield info
 
-    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
-        return
-        yield
-
-    async def abort_upload(self, key: str, upload_id: str) -> None:
-        raise FeatureMissing(f"This store has no multipart uploads, so no {upload_id[:40]!r}", key=key)
-
     def local_path(self, key: str) -> Path:
         raise FeatureMissing("The objects of this store are no files of this machine", key=key)
-
-    async def presign_get(
-        self,
-        key: str,
-        *,
-        expires_s: int,  # noqa: ARG002
-        filename: str | None = None,  # noqa: ARG002
-        media_type: str | None = None,  # noqa: ARG002
-    ) -> str:
-        raise FeatureMissing("This store has no presigned URLs", key=key)
 
     def path(self, key: str) -> str:
         """Where the file system has this object."""

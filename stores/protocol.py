@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from stores.digests import Algorithm
 from stores.errors import StoreError
 
 Chunks: TypeAlias = Sequence[bytes]
@@ -27,7 +28,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     create_if_absent: bool
     """The store itself refuses a second object at one key, however many writers race."""
     presigned: bool
-    """Clients can reach objects by a presigned URL, past this server."""
+    """Clients can read and write objects by presigned requests, past this server; in parts too where there is `multipart`."""
     local_path: bool
     """A whole object is a file of this machine, which a server may send without reading it."""
     multipart: bool
@@ -60,6 +61,33 @@ class OpenUpload(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     upload_id: str
+
+
+class SignedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to the store, as any HTTP client can send it without knowing more. Never logged: its repr hides it."""
+
+    method: Literal["PUT", "POST"]
+    url: str
+    headers: Mapping[str, str] = {}
+    """Of a PUT: to be sent exactly as they are, because they are signed. The body's length is among them; browsers, which let
+    nobody else set that one, set it to the same."""
+    fields: Mapping[str, str] = {}
+    """Of a POST: form fields (multipart/form-data), to be sent in this order, and after them the bytes as the field `file`."""
+
+    def __repr__(self) -> str:
+        return f"SignedRequest(method={self.method!r}, url=***)"
+
+
+class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that the store has received of an open multipart upload."""
+
+    number: int
+    size: int
+    """Bytes."""
+    etag: str
+    """The store's opaque tag, without quotes. Never a digest."""
+    checksums: Mapping[str, str] = {}
+    """Digests of the part that the store attests, lower-case hex by algorithm; often empty."""
 
 
 class Writer(Protocol):
@@ -143,4 +171,58 @@ class Store(Protocol):
         """A URL that lets its holder read this one object for `expires_s` seconds; `FeatureMissing` elsewhere.
 
         File name and media type are signed into it, as Content-Disposition (attachment, RFC 6266) and Content-Type.
+        """
+
+    # Direct uploads. Without the feature `presigned` each of these raises `FeatureMissing` at once, and those for parts without
+    # `multipart` too. What a client sends is compared by the store as far as it was told digests that it knows; the others stay
+    # claims. `digests` are lower-case hex by algorithm, and of those a store attests one `ObjectInfo.checksums` holds afterwards.
+
+    async def presign_put(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        """One PUT of an object of exactly this size, type and, where the store can compare them, digests.
+
+        With `create_if_absent` a second PUT is refused by the store, so that the URL can't change what was verified. Raises
+        `ObjectTooLarge` for more than one request can carry.
+        """
+
+    async def presign_post(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        """The same as a form. There is no condition for it that the key be free: until it expires, the form can be sent again,
+        and where no digest was compared, with other bytes of the same size. Not every server compares digests in forms.
+        """
+
+    async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:
+        """Begin an upload in parts and answer its id.
+
+        Where `checksum` names an algorithm that the store can compare, every part has to be signed with a digest by it; with
+        `crc32c` the store attests one of the whole object too, if it can. A lost answer leaves an upload open: `list_uploads`.
+        """
+
+    async def presign_part(
+        self, key: str, upload_id: str, number: int, *, size: int, expires_s: int, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        """A PUT of one part, whose size, and MD5 or the upload's own checksum where `digests` holds them, are signed.
+
+        Does not look whether the upload is there. Raises `PartsInvalid` for a number or size that no part can have.
+        """
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[PartInfo]:
+        """All parts that the store has, by number, past one page too. Raises `UploadNotFound`, also after completion."""
+
+    async def complete_multipart(
+        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, size: int | None = None
+    ) -> ObjectInfo:
+        """Make one object of these parts, given as number and etag, in any order. Atomic, and safe to repeat and to race.
+
+        An upload that is completed already, or whose answer was lost, is told by looking at the key for an object as large as
+        the parts, or as `size` where they can't be listed any more. Raises `PartsInvalid` when parts are missing, too small,
+        others than named or not `size` bytes together (the upload stays open), `UploadNotFound` when the upload is gone and no
+        object is there, and `ObjectExists` when another object is.
+        """
+
+    async def cors(self, origin: str) -> str | None:
+        """None when browsers let pages of this origin (`https://host`) PUT, POST and GET here by presigned requests and read
+        the ETag of what they PUT; else a sentence that says what has to be set, or that the store can't tell.
         """

@@ -13,9 +13,10 @@ from typing import Any, Self
 import msgspec
 import s3fs
 
+from stores import s3_cors, s3_multipart, s3_presign
 from stores.cleanup import Cleanup
 from stores.config import S3Access, StoreConfig
-from stores.disposition import attachment
+from stores.digests import Algorithm
 from stores.errors import (
     FeatureMissing,
     ObjectNotFound,
@@ -27,17 +28,16 @@ from stores.errors import (
 )
 from stores.keys import is_key
 from stores.options import check_fields, read_options
-from stores.protocol import Features, ObjectInfo, OnUploadId, OpenUpload, Writer
+from stores.parts import MAX_OBJECT
+from stores.protocol import Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Writer
 from stores.ranges import check_range
 from stores.s3_bucket import S3Bucket
 from stores.s3_errors import FOREIGN, from_code, from_exception, translated
-from stores.s3_parts import MAX_OBJECT_BYTES
 from stores.s3_writer import S3Writer
 
 _PIECE_BYTES = 1024 * 1024
 _DELETE_BATCH = 1000
 _DELETES_IN_FLIGHT = 3
-_MAX_PRESIGN_S = 7 * 24 * 3600  # of signature version 4
 _CLIENT_CONFIG: Mapping[str, object] = {
     "signature_version": "s3v4",
     "max_pool_connections": 50,
@@ -87,7 +87,7 @@ class S3Store:
             local_path=False,
             multipart=True,
             nested_keys=True,
-            max_object_bytes=MAX_OBJECT_BYTES,
+            max_object_bytes=MAX_OBJECT,
             max_delete_keys=_DELETE_BATCH,
         )
 
@@ -212,17 +212,40 @@ class S3Store:
         raise FeatureMissing("Objects in S3 are no files of this machine", key=key)
 
     async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None, media_type: str | None = None) -> str:
-        if not 1 <= expires_s <= _MAX_PRESIGN_S:
-            raise FeatureMissing(f"A presigned URL lives 1 to {_MAX_PRESIGN_S} seconds, not {expires_s}", key=key)
         bucket = self._opened()
-        request = bucket.request(key)
-        if filename is not None:
-            request["ResponseContentDisposition"] = attachment(filename)
-        if media_type is not None:
-            request["ResponseContentType"] = media_type
-        with translated(key):
-            url = await bucket.client.generate_presigned_url("get_object", Params=request, ExpiresIn=expires_s)
-        return str(url)
+        return await s3_presign.presign_get(bucket, key, expires_s=expires_s, filename=filename, media_type=media_type)
+
+    async def presign_put(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        bucket = self._opened()
+        return await s3_presign.presign_put(bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+
+    async def presign_post(
+        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        bucket = self._opened()
+        return await s3_presign.presign_post(bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+
+    async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:
+        return await s3_multipart.begin(self._opened(), key, media_type=media_type, checksum=checksum)
+
+    async def presign_part(
+        self, key: str, upload_id: str, number: int, *, size: int, expires_s: int, digests: Mapping[str, str] = {}
+    ) -> SignedRequest:
+        bucket = self._opened()
+        return await s3_presign.presign_part(bucket, key, upload_id, number, size=size, expires_s=expires_s, digests=digests)
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[PartInfo]:
+        return await s3_multipart.list_parts(self._opened(), key, upload_id)
+
+    async def complete_multipart(
+        self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], *, size: int | None = None
+    ) -> ObjectInfo:
+        return await s3_multipart.complete(self._opened(), key, upload_id, parts, size=size)
+
+    async def cors(self, origin: str) -> str | None:
+        return await s3_cors.look(self._opened(), origin)
 
     def _opened(self) -> S3Bucket:
         if self._bucket is None:

@@ -7,10 +7,13 @@ from datetime import UTC
 from typing import Any
 
 from stores.digests import ALGORITHMS
-from stores.errors import ObjectNotFound, StoreError, StoreMisconfigured
+from stores.errors import ObjectExists, ObjectNotFound, StoreError, StoreMisconfigured
 from stores.keys import check_key
 from stores.protocol import ObjectInfo
 from stores.s3_errors import translated
+
+LOOKS_S = (0.0, 0.1, 0.4, 1.5)
+"""Waits before each look at a committed object, because some stores show it late or with an old size at first."""
 
 
 class S3Bucket:
@@ -30,6 +33,16 @@ class S3Bucket:
     def condition(self) -> dict[str, Any]:
         """The parameter that makes the server refuse a second object at a key."""
         return {"IfNoneMatch": "*"} if self.conditional_writes else {}
+
+    async def refuse_if_taken(self, key: str) -> None:
+        """Raises `ObjectExists`, where the server can't do so itself when the object is made; a racing writer is not seen."""
+        if self.conditional_writes:
+            return
+        try:
+            await self.head(key)
+        except ObjectNotFound:
+            return
+        raise ObjectExists(f"There is an object at {key!r} already", key=key)
 
     async def check(self) -> None:
         """Raises `StoreMisconfigured` where there is no such bucket, and what else keeps it from being reached."""
@@ -101,6 +114,11 @@ def _whole_checksums(answer: Mapping[str, Any], etag: str) -> Mapping[str, str]:
     kind = answer.get("ChecksumType")
     if kind == "COMPOSITE" or (kind is None and "-" in etag):
         return {}
+    return checksums_in_hex(answer)
+
+
+def checksums_in_hex(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """Checksums as the server writes them, in hex by algorithm; those of checksums, which end in `-N`, are left out."""
     found: dict[str, str] = {}
     for algorithm in ALGORITHMS:
         value = str(answer.get(f"Checksum{algorithm.upper()}", ""))

@@ -34,12 +34,14 @@ from stores.errors import (
     ObjectNotFound,
     ObjectTooLarge,
     ObjectTruncated,
+    PartsInvalid,
     RangeInvalid,
     StoreAccessDenied,
     StoreError,
     StoreFull,
     StoreMisconfigured,
     StoreUnavailable,
+    UploadNotFound,
 )
 
 FOREIGN: tuple[type[Exception], ...] = (
@@ -72,7 +74,11 @@ _TOO_LARGE = _Meaning(ObjectTooLarge, "The store can't hold so many bytes in one
 _NO_FEATURE = _Meaning(FeatureMissing, "The store can't do this")
 _OUTSIDE = _Meaning(RangeInvalid, "The range lies outside the object")
 _BAD_KEY = _Meaning(KeyInvalid, "The store does not take this key")
-_UPLOAD_GONE = _Meaning(StoreUnavailable, "The multipart upload is gone: someone else, or a rule of the bucket, aborted it")
+_UPLOAD_GONE = _Meaning(
+    UploadNotFound, "The multipart upload is gone: it was completed, or aborted by someone or a rule of the bucket"
+)
+_BAD_PARTS = _Meaning(PartsInvalid, "The store does not have these parts, or can't put them together")
+_SMALL_PARTS = _Meaning(PartsInvalid, "A part other than the last is smaller than the store takes")
 _CONFLICT = _Meaning(StoreUnavailable, "Another request for this key was under way")
 
 _BY_CODE: Mapping[str, _Meaning] = {
@@ -80,8 +86,9 @@ _BY_CODE: Mapping[str, _Meaning] = {
     "NoSuchVersion": _MISSING,
     "NoSuchBucket": _NO_BUCKET,
     "NoSuchUpload": _UPLOAD_GONE,
-    "InvalidPart": _UPLOAD_GONE,
-    "InvalidPartOrder": _UPLOAD_GONE,
+    "InvalidPart": _BAD_PARTS,
+    "InvalidPartOrder": _BAD_PARTS,
+    "EntityTooSmall": _SMALL_PARTS,
     "PreconditionFailed": _EXISTS,
     "ConditionalRequestConflict": _CONFLICT,
     "OperationAborted": _CONFLICT,

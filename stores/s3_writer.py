@@ -4,23 +4,31 @@ import asyncio
 import base64
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import google_crc32c
 
-from stores.errors import ObjectExists, ObjectNotFound, ObjectTooLarge, StoreError, StoreUnavailable
+from stores.errors import (
+    ObjectExists,
+    ObjectNotFound,
+    ObjectTooLarge,
+    PartsInvalid,
+    StoreError,
+    StoreUnavailable,
+    UploadNotFound,
+)
+from stores.parts import MAX_PARTS, check_size
 from stores.protocol import ObjectInfo, OnUploadId
-from stores.s3_bucket import S3Bucket
+from stores.s3_bucket import LOOKS_S, S3Bucket
 from stores.s3_errors import translated
-from stores.s3_parts import MAX_PARTS, PartBuffer, PartPlan, check_size
+from stores.s3_parts import PartBuffer, PartPlan
 
 _LOG = logging.getLogger(__name__)
 
 _MARK = "mediastore-write"
 """User metadata naming the write that made an object, so that a lost answer can be told from another's object."""
-_LOOKS_S = (0.0, 0.1, 0.4, 1.5)
-"""Waits before each look at a committed object, because some stores show it late or with an old size at first."""
 
 
 class S3Writer:
@@ -106,7 +114,7 @@ class S3Writer:
 
     async def _complete(self) -> None:
         request = self._bucket.request(self._key) | self._bucket.condition()
-        with translated(self._key):
+        with self._begun_here():
             await self._bucket.client.complete_multipart_upload(
                 UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}, **request
             )
@@ -147,10 +155,19 @@ class S3Writer:
     async def _upload_part(self, upload_id: str, number: int, part: PartBuffer) -> None:
         checksum = self._checksum_of(part)
         request = self._bucket.request(self._key) | checksum
-        with translated(self._key):
+        with self._begun_here():
             answer = await self._bucket.client.upload_part(UploadId=upload_id, PartNumber=number, Body=part.seal(), **request)
         checksum.pop("ChecksumAlgorithm", None)
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]} | checksum)
+
+    @contextmanager
+    def _begun_here(self) -> Iterator[None]:
+        """What happens to an upload that was begun here is no fault of the caller's, whose next write can succeed."""
+        try:
+            with translated(self._key):
+                yield
+        except (UploadNotFound, PartsInvalid) as error:
+            raise StoreUnavailable(error.message, key=self._key) from error
 
     def _checksum_of(self, part: PartBuffer) -> dict[str, Any]:
         """Parameters that make the server compare what it receives; both, because some look only where the algorithm is named."""
@@ -163,8 +180,7 @@ class S3Writer:
         """Publish, then look: the answer may have been lost, or be that of a second try, which finds the first one's object."""
         failure: StoreError | None = None
         try:
-            if not self._bucket.conditional_writes:
-                await self._refuse_if_taken()
+            await self._bucket.refuse_if_taken(self._key)
             await publish()
         except StoreError as error:
             if not (error.retryable or isinstance(error, ObjectExists)):
@@ -172,16 +188,9 @@ class S3Writer:
             failure = error
         return await self._verified(failure)
 
-    async def _refuse_if_taken(self) -> None:
-        try:
-            await self._bucket.head(self._key)
-        except ObjectNotFound:
-            return
-        raise ObjectExists(f"There is an object at {self._key!r} already", key=self._key)
-
     async def _verified(self, failure: StoreError | None) -> ObjectInfo:
         """The object as the store shows it, if it is this write's; else the failure, or what is wrong with it."""
-        for wait_s in _LOOKS_S:
+        for wait_s in LOOKS_S:
             await asyncio.sleep(wait_s)
             try:
                 info, metadata = await self._bucket.look(self._key)

@@ -1,17 +1,23 @@
 """An S3 server in its own process for the session, a bucket for each test."""
 
 import asyncio
+import os
+import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from stores.config import S3Access
+from stores.s3 import S3Store
 
-pytest.register_assert_rewrite("stores.conformance")
+ROOT_KEY = "ministack-key"
+ROOT_SECRET = "ministack-secret"
+
+pytest.register_assert_rewrite("stores.conformance", "stores.conformance_direct")
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +51,43 @@ async def bucket(access: S3Access) -> str:
     writer.close()
     await writer.wait_closed()
     return name
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
+    """A server that looks at signatures, expiry, checksums and policies; moto accepts any."""
+    folder = tmp_path_factory.mktemp("ministack")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        environment = os.environ | {
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "SERVICES": "s3,sts,iam",
+            "GATEWAY_PORT": str(port),
+            "LOG_LEVEL": "ERROR",
+        }
+        server = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "hypercorn", "--bind", f"fd://{listening.fileno()}", "ministack.app:app"],
+            env=environment,
+            cwd=folder,
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    yield S3Access(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", access_key=ROOT_KEY, secret_key=ROOT_SECRET)
+    server.kill()
+    server.wait(30)
+
+
+@pytest.fixture
+async def signed_store(ministack: S3Access) -> AsyncIterator[S3Store]:
+    """A store below a prefix of a bucket of its own in that server."""
+    name = f"bucket-{uuid.uuid4().hex}"
+    store = S3Store(ministack, name, prefix="p/")
+    client = await store._connect()
+    await client.create_bucket(Bucket=name)
+    await client.close()
+    await store.open()
+    yield store
+    await store.close()

@@ -12,12 +12,14 @@ from stores.errors import (
     KeyInvalid,
     ObjectExists,
     ObjectNotFound,
+    PartsInvalid,
     RangeInvalid,
     StoreAccessDenied,
     StoreError,
     StoreFull,
     StoreMisconfigured,
     StoreUnavailable,
+    UploadNotFound,
 )
 from stores.s3_errors import FOREIGN, from_code, from_exception, translated
 
@@ -73,7 +75,9 @@ def test_every_code_that_the_s3_model_knows_and_every_status_has_a_meaning() -> 
         ("NoSuchKey", 404, ObjectNotFound),
         ("404", 404, ObjectNotFound),
         ("NoSuchBucket", 404, StoreMisconfigured),
-        ("NoSuchUpload", 404, StoreUnavailable),
+        ("NoSuchUpload", 404, UploadNotFound),
+        ("InvalidPart", 400, PartsInvalid),
+        ("EntityTooSmall", 400, PartsInvalid),
         ("AccessDenied", 403, StoreAccessDenied),
         ("403", 403, StoreAccessDenied),
         ("InvalidAccessKeyId", 403, StoreAccessDenied),

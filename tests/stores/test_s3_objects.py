@@ -13,9 +13,10 @@ from stores.config import S3Access
 from stores.conformance import MIB
 from stores.conformance_steps import listed, open_uploads, put, resident_bytes, some_bytes
 from stores.errors import FeatureMissing, ObjectNotFound, ObjectTooLarge, StoreAccessDenied, StoreMisconfigured, StoreUnavailable
+from stores.parts import MAX_OBJECT, MAX_PART, MAX_PARTS, MIN_PART
 from stores.s3 import S3Store
 from stores.s3_bucket import _object_info
-from stores.s3_parts import MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, PartPlan
+from stores.s3_parts import PartPlan
 
 
 @pytest.fixture
@@ -26,16 +27,12 @@ async def store(access: S3Access, bucket: str) -> AsyncIterator[S3Store]:
     await store.close()
 
 
-@given(
-    st.one_of(
-        st.integers(0, MAX_OBJECT_BYTES), st.sampled_from([MAX_OBJECT_BYTES, 5 * 1024 * MIB + 1, 50_000 * MIB, 50_000 * MIB + 1])
-    )
-)
+@given(st.one_of(st.integers(0, MAX_OBJECT), st.sampled_from([MAX_OBJECT, 5 * 1024 * MIB + 1, 50_000 * MIB, 50_000 * MIB + 1])))
 def test_h11_every_size_has_a_plan_of_equal_parts(size: int) -> None:
     plan = PartPlan(size)
     part = plan.part_bytes(1)
     count = max(1, -(-size // part))
-    assert MIN_PART_BYTES <= part <= MAX_PART_BYTES
+    assert MIN_PART <= part <= MAX_PART
     assert count <= MAX_PARTS
     assert plan.part_bytes(count) == part
 
@@ -44,16 +41,16 @@ def test_h11_every_size_has_a_plan_of_equal_parts(size: int) -> None:
 def test_h11_what_grows_beyond_its_plan_still_fits(size: int | None) -> None:
     plan = PartPlan(size)
     parts = [plan.part_bytes(number) for number in range(1, MAX_PARTS + 1)]
-    assert all(MIN_PART_BYTES <= part <= MAX_PART_BYTES for part in parts)
+    assert all(MIN_PART <= part <= MAX_PART for part in parts)
     assert parts == sorted(parts)
     if size is None:
-        assert parts[900] == MIN_PART_BYTES
-        assert sum(parts) >= MAX_OBJECT_BYTES
+        assert parts[900] == MIN_PART
+        assert sum(parts) >= MAX_OBJECT
 
 
 def test_h11_more_than_an_s3_object_can_have_is_refused_before_any_byte() -> None:
     with pytest.raises(ObjectTooLarge):
-        PartPlan(MAX_OBJECT_BYTES + 1)
+        PartPlan(MAX_OBJECT + 1)
 
 
 def answer(**fields: object) -> dict[str, Any]:
@@ -99,7 +96,7 @@ async def test_h15_a_size_that_stays_wrong_is_an_error(store: S3Store, monkeypat
         return await head_object(**request) | {"ContentLength": 2}
 
     monkeypatch.setattr(client, "head_object", lie)
-    monkeypatch.setattr("stores.s3_writer._LOOKS_S", (0.0, 0.0))
+    monkeypatch.setattr("stores.s3_writer.LOOKS_S", (0.0, 0.0))
     with pytest.raises(StoreUnavailable, match="3 bytes"):
         await put(store, "k", b"abc")
 
