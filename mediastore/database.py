@@ -147,10 +147,10 @@ def translated() -> Iterator[None]:  # noqa: C901 - one list, most specific firs
     except (asyncpg.QueryCanceledError, asyncpg.IdleInTransactionSessionTimeoutError) as error:
         raise QueryTooSlow("the database took longer than the time limit; ask for less at a time") from error
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.StatementTooComplexError) as error:
-        raise ValueRefused(f"the database can't hold this value: {error}") from error
+        raise ValueRefused(f"the database can't hold this value: {str(error).splitlines()[0]}") from error
     except asyncpg.InterfaceError as error:
         if isinstance(error, ValueError):  # asyncpg.DataError of the client side: a value that does not fit its parameter
-            raise ValueRefused(f"the database can't hold this value: {error}") from error
+            raise ValueRefused(f"the database can't hold this value: {str(error).splitlines()[0]}") from error
         raise DatabaseUnavailable("the connection to the database was lost") from error
     except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
         raise DatabaseUnavailable("others changed the same rows at the same moment; try again") from error

@@ -69,6 +69,7 @@ STATUSES: dict[type[Exception], int] = {
     transfers.SizeMismatch: 422,
     transfers.UploadTooLarge: 413,
     transfers.UploadStalled: 408,
+    transfers.UploadCut: 400,
     transfers.UploadInterrupted: 409,
     transfers.UploadUnverified: 503,
     transfers.FormInvalid: 422,

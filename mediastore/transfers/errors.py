@@ -6,6 +6,7 @@ TransferError
 ├── SizeMismatch            more or fewer bytes than declared
 ├── UploadTooLarge          more bytes than one object may have
 ├── UploadStalled           the client sent nothing for too long
+├── UploadCut               the connection ended before the body did; nobody is there to be told
 ├── UploadInterrupted       the upload was given up while it ran: too slow to show life, or its record went
 ├── UploadUnverified        what the store holds is not what was sent; retryable
 ├── FormInvalid             a multipart/form-data body that can't be used
@@ -42,6 +43,11 @@ class UploadTooLarge(TransferError):
 
 class UploadStalled(TransferError):
     code = "upload_stalled"
+    retryable = True
+
+
+class UploadCut(TransferError):
+    code = "upload_cut"
     retryable = True
 
 

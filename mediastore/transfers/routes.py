@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import Controller, HttpMethod, Request, post, put, route
+from litestar.exceptions import InternalServerException
 from litestar.params import QueryParameter
 from litestar.response import Response
 from litestar.status_codes import (
@@ -31,7 +32,7 @@ from mediastore.http.provided import Provided
 from mediastore.transfers.answers import PATHSEND, Sent, content_headers
 from mediastore.transfers.claims import claimed_digests
 from mediastore.transfers.downloads import Downloads
-from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadStalled
+from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled
 from mediastore.transfers.form import Form, as_json
 from mediastore.transfers.uploads import About, Declared, Precondition, Received, Uploads, content_etag
 from stores.digests import parse_digest
@@ -41,7 +42,9 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 OCTETS = "application/octet-stream"
 MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;[\x20-\x7e]*)?", re.ASCII)
 
-Version = Annotated[int | None, QueryParameter(ge=1, description="An older content; without it, the current one")]
+Version = Annotated[
+    int | None, QueryParameter(ge=1, le=2_147_483_647, description="An older content; without it, the current one")
+]
 Direct = Annotated[bool, QueryParameter(description="307 to a presigned URL of the store, where it has that")]
 
 
@@ -102,7 +105,7 @@ class ContentController(Controller):
         limits: Provided[BodyLimits],
     ) -> Response[Media]:
         form = Form(body_of(request, limits), content_type=request.headers.get("content-type", ""))
-        fields = await form.fields()
+        fields = {name: text for name, text in (await form.fields()).items() if text}  # an empty input is not given
         digests = checksums_of(fields.pop("checksums", "{}"))
         filename = fields.pop("filename", None) or form.filename
         media_type = fields.pop("media_type", None) or form.media_type
@@ -170,6 +173,8 @@ async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[byte
         try:
             async with asyncio.timeout(limits.idle_timeout_s):
                 piece = await anext(pieces, None)
+        except InternalServerException as error:  # Litestar's word for a connection that is gone
+            raise UploadCut("the connection ended before the body did") from error
         except TimeoutError as error:
             raise UploadStalled(f"nothing came for {limits.idle_timeout_s:g} s; send the upload again") from error
         if piece is None:

@@ -35,6 +35,7 @@ from mediastore.transfers import queries
 from mediastore.transfers.errors import (
     DigestMismatch,
     SizeMismatch,
+    UploadCut,
     UploadInterrupted,
     UploadTooLarge,
     UploadUnverified,
@@ -390,7 +391,7 @@ def _reason(error: BaseException) -> str:
 
 def _answered(error: BaseException) -> bool:
     """Whether the client gets told what was wrong, as against being cut off."""
-    return isinstance(error, MediastoreError | StoreError) and not isinstance(error, RecordGone | UploadInterrupted)
+    return isinstance(error, MediastoreError | StoreError) and not isinstance(error, RecordGone | UploadCut | UploadInterrupted)
 
 
 async def _shielded(work: Coroutine[Any, Any, None]) -> None:
