@@ -49,6 +49,7 @@ from mediastore.transfers.uploads import Uploads
 from stores.kinds import StoreKind, load_kinds
 
 RETRY_START_S = 2
+LEASE_CHECK_S = 1
 
 
 class Services:
@@ -125,6 +126,7 @@ class Services:
         self.health = Health(self.database, registry=self.registry, metrics=self.metrics)
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
         self._living = Loop("uploads", self.uploads.show_life, interval_s=settings.upload_stale_s / 4)
+        self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
         self._starting = Loop(
             "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
         )
@@ -132,13 +134,14 @@ class Services:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Services"]:
         """Open for the length of the block, with the loops of a server. A database that is away is waited for, not needed."""
-        tasks = [asyncio.create_task(loop.run()) for loop in (self._starting, self._cleaning, self._living)]
+        tasks = [asyncio.create_task(loop.run()) for loop in (self._starting, self._cleaning, self._living, self._leasing)]
         try:
             yield self
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.cleanup.close()
             await self.close()
 
     async def close(self) -> None:

@@ -156,7 +156,12 @@ def translated() -> Iterator[None]:  # noqa: C901 - one list, most specific firs
         raise DatabaseUnavailable("others changed the same rows at the same moment; try again") from error
     except asyncpg.UndefinedTableError as error:
         raise SchemaOutdated("the database lacks tables; run `mediastore migrate`") from error
-    except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.InternalClientError,  # what a connection that dies in the middle of an answer looks like
+    ) as error:
         raise DatabaseUnavailable("the database is not available") from error
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise DatabaseUnavailable("the database refused our credentials") from error

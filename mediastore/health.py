@@ -34,7 +34,7 @@ class Health:
         self._metrics = metrics
         self._oldest = Gauge(
             "mediastore_oldest_nonfinal_seconds",
-            "Since the last sign of life of the upload that has waited longest to end",
+            "For which the upload or the doomed object that has waited longest to end has waited",
             registry=metrics,
         )
 

@@ -128,12 +128,12 @@ class FaultyStore:
             yield info
         _raise(fault.error_after)
 
-    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
+    async def list_uploads(self, *, prefix: str = "") -> AsyncIterator[OpenUpload]:
         try:
             fault = await self._begin("list_uploads")
         except ObjectNotFound:
             return
-        async for upload in self.inner.list_uploads():
+        async for upload in self.inner.list_uploads(prefix=prefix):
             yield upload
         _raise(fault.error_after)
 

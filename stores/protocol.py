@@ -158,8 +158,8 @@ class Store(Protocol):
         no key (see `stores.keys`). Checksums and media types may be left out.
         """
 
-    def list_uploads(self) -> AsyncIterator[OpenUpload]:
-        """Multipart uploads left open, past one page too; none for a store without multipart."""
+    def list_uploads(self, *, prefix: str = "") -> AsyncIterator[OpenUpload]:
+        """Multipart uploads left open for keys that begin with `prefix`, of any number; none without multipart."""
 
     async def abort_upload(self, key: str, upload_id: str) -> None:
         """Let go of an open multipart upload. One that is gone or was completed is not an error."""

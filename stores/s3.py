@@ -191,9 +191,9 @@ class S3Store:
                 return
             page["ContinuationToken"] = answer["NextContinuationToken"]
 
-    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
+    async def list_uploads(self, *, prefix: str = "") -> AsyncIterator[OpenUpload]:
         bucket = self._opened()
-        page: dict[str, Any] = {"Bucket": bucket.name, "Prefix": bucket.prefix}
+        page: dict[str, Any] = {"Bucket": bucket.name, "Prefix": bucket.prefix + prefix}
         while True:
             with translated():
                 answer = await bucket.client.list_multipart_uploads(**page)

@@ -1,29 +1,30 @@
-"""How an object that comes through this server is cut into parts: of equal size where its size is known."""
+"""How an object that comes through this server is cut into parts: small ones first, larger ones as it grows."""
 
 import io
 
 import google_crc32c
 
-from stores.parts import MAX_PART, MAX_PARTS, MIB, MIN_PART, check_size
+from stores.parts import MAX_PART, MAX_PARTS, MIN_PART, check_size
 
 _PARTS_PER_SIZE = 950
 """Of an object of unknown size, so many parts of 5 MiB, as many of 10, and so on: 10,000 of them hold 7 TiB."""
 
 
 class PartPlan:
-    """The sizes of the parts. Beyond a declared size that turns out too small, they grow as those of unknown size do."""
+    """The sizes of the parts, at most two of which are in memory at once."""
 
     def __init__(self, size: int | None) -> None:
         """Raises `ObjectTooLarge` for a size that no S3 object can have."""
-        self._size = check_size(size or 0)
-        self._equal = max(MIN_PART, -(-self._size // (MAX_PARTS * MIB)) * MIB)
+        # Of what fits into 10,000 smallest parts, all are smallest. Beyond that a declared size is no better than none: parts
+        # grow with what has come, because each is held in memory, and a declaration alone must not take any.
+        self._fits = 0 < check_size(size or 0) <= MIN_PART * MAX_PARTS
+        self._size = size or 0
 
     def part_bytes(self, number: int) -> int:
         """Size of part `number`, counted from 1; the last one may be shorter."""
-        if (number - 1) * self._equal < self._size:
-            return self._equal
-        grown = MIN_PART << ((number - 1) // _PARTS_PER_SIZE)
-        return min(max(self._equal, grown), MAX_PART)
+        if self._fits and (number - 1) * MIN_PART < self._size:
+            return MIN_PART
+        return min(MIN_PART << ((number - 1) // _PARTS_PER_SIZE), MAX_PART)
 
 
 class PartBuffer:

@@ -12,7 +12,7 @@ from stores.protocol import ObjectInfo, OpenUpload, PartInfo, SignedRequest
 class ServerOnly:
     """A store without `presigned` and `multipart` inherits this."""
 
-    async def list_uploads(self) -> AsyncIterator[OpenUpload]:
+    async def list_uploads(self, *, prefix: str = "") -> AsyncIterator[OpenUpload]:
         return
         yield
 

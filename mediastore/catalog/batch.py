@@ -48,6 +48,7 @@ class Batch:
         if len(items) > self._max_items:
             raise RecordInvalid(f"{len(items)} items are too many for one call; send at most {self._max_items}", items=len(items))
         parsed = [self._parse(item) for item in items]
+        await self._drafts.refresh_rules()
         if atomic:
             return await self._atomically(parsed, caller=caller)
         outcomes: list[Outcome] = []

@@ -33,6 +33,10 @@ class Drafts:
         """The rules turned out to be old."""
         self._rules.forget()
 
+    async def refresh_rules(self) -> None:
+        """To be called before a transaction in which drafts are made."""
+        await self._rules.refresh()
+
     async def new(self, pid: str, fields: MediaFields, *, owner: str, now: datetime) -> NewMedia:
         """A record to insert. Raises what is wrong with it, before anything is written."""
         check_pid(pid)

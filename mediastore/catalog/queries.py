@@ -104,16 +104,22 @@ FROM media m
 """
 
 
+MEDIA_BY_PID = f"{MEDIA} WHERE m.pid = $1"
+MEDIA_BY_ID = f"{MEDIA} WHERE m.id = $1"
+
+
 async def media_by_pid(connection: Connection, pid: str, *, lock: bool = False) -> MediaRow | None:
-    row = await connection.fetchrow(f"{MEDIA} WHERE m.pid = $1 FOR UPDATE OF m" if lock else MEDIA_BY_PID, pid)
+    """The record. Locked first and read then, where it is to be locked: a statement that had to wait for the lock would see the
+    record's row as it is, and all that it joins to that row as it was before.
+    """
+    if lock:
+        await connection.execute("SELECT FROM media WHERE pid = $1 FOR UPDATE", pid)
+    row = await connection.fetchrow(MEDIA_BY_PID, pid)
     return MediaRow(**row) if row else None
 
 
-MEDIA_BY_PID = f"{MEDIA} WHERE m.pid = $1"
-
-
-async def media_by_id(connection: Connection, id: int, *, lock: bool = False) -> MediaRow | None:
-    row = await connection.fetchrow(f"{MEDIA} WHERE m.id = $1" + (" FOR UPDATE OF m" if lock else ""), id)
+async def media_by_id(connection: Connection, id: int) -> MediaRow | None:
+    row = await connection.fetchrow(MEDIA_BY_ID, id)
     return MediaRow(**row) if row else None
 
 

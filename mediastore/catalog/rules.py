@@ -1,5 +1,6 @@
 """What new records have to keep to: the identifier types and the stores, as this process last read them."""
 
+import asyncio
 from time import monotonic
 
 from msgspec import Struct
@@ -38,6 +39,11 @@ class Rules:
         self._cache_s = cache_s
         self._snapshot: Snapshot | None = None
         self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Read again what is old. Called before a transaction, because inside one it would take a second connection."""
+        await self._current(fresh=self._snapshot is None or monotonic() - self._read_at > self._cache_s)
 
     def forget(self) -> None:
         """Read again before the next use."""
@@ -98,13 +104,18 @@ class Rules:
         return rule
 
     async def _current(self, *, fresh: bool = False) -> Snapshot:
-        if self._snapshot is None or fresh or monotonic() - self._read_at > self._cache_s:
-            async with self._database.connection() as connection:
-                types = await queries.identifier_types(connection)
-                stores = await placement.stores(connection)
-            self._read_at = monotonic()
-            self._snapshot = Snapshot(
-                types={item.name: TypeRule(name=item.name, pattern=Pattern(item.pattern)) for item in types},
-                stores={row.name: StoreRule(row=row, retention=row.policy()) for row in stores},
-            )
-        return self._snapshot
+        asked_at = monotonic()
+        if self._snapshot is not None and not fresh:
+            return self._snapshot
+        async with self._reading:
+            if self._snapshot is None or self._read_at < asked_at:  # nobody else has read since we asked
+                begun = monotonic()
+                async with self._database.connection() as connection:
+                    types = await queries.identifier_types(connection)
+                    stores = await placement.stores(connection)
+                self._read_at = begun
+                self._snapshot = Snapshot(
+                    types={item.name: TypeRule(name=item.name, pattern=Pattern(item.pattern)) for item in types},
+                    stores={row.name: StoreRule(row=row, retention=row.policy()) for row in stores},
+                )
+            return self._snapshot

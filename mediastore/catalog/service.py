@@ -48,6 +48,7 @@ class Catalog:
         """A new record without bytes. Raises `PidTaken`."""
         require(caller.identity, "write", to="create records")
         now = self._clock()
+        await self._drafts.refresh_rules()
         new = await self._drafts.new(request.pid or self.mint(), request, owner=caller.identity.name, now=now)
         try:
             async with self._database.connection() as connection:
@@ -96,6 +97,7 @@ class Catalog:
     async def change(self, pid: str, change: MediaChange, *, revisions: list[int] | None, caller: Caller) -> Media:
         """Change a record. `revisions`, where given, are those that it may have. A change of nothing makes no revision."""
         now = self._clock()
+        await self._drafts.refresh_rules()
         try:
             async with self._database.transaction() as connection:
                 return await self.change_in(connection, pid, change, revisions=revisions, caller=caller, now=now)

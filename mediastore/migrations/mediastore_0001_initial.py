@@ -168,6 +168,7 @@ CREATE TABLE stored_object (
     state text NOT NULL CONSTRAINT stored_object_state_check
         CHECK (state IN ('writing', 'verifying', 'stored', 'purging', 'purged', 'quarantined', 'missing')),
     state_reason text,
+    doomed_at timestamptz,
     attempts int NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from mediastore.placement.errors import EndpointRefused
 
+METADATA_SERVICES = frozenset({"fd00:ec2::254", "100.100.100.200"})
+"""Those of clouds that are not link-local: of AWS by IPv6, of Alibaba."""
+
 
 async def check_endpoint(url: str | None, *, allow_private: bool) -> None:
     """Raise `EndpointRefused` unless every address behind the URL is fit.
@@ -48,7 +51,7 @@ def refusal(address: IPv4Address | IPv6Address, *, allow_private: bool) -> str:
     """Why an address is not fit; empty when it is."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    if str(address) in METADATA_SERVICES or address.is_link_local or address.is_multicast or address.is_unspecified:
         return "an address that S3 never has"
     if not allow_private and not address.is_global:
         return "which is private; set MEDIASTORE_ALLOW_PRIVATE_ENDPOINTS=yes if your S3 service is there"

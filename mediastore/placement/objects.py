@@ -1,6 +1,6 @@
 """Rows that name store keys. Each is committed before the first byte goes to its key, and outlives the bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import uuid_utils
@@ -18,6 +18,8 @@ class Doomed(Struct, frozen=True, kw_only=True):
     attempts: int
     upload_id: str | None
     """Of a multipart upload that may still be open."""
+    maybe_open: bool
+    """Whether its upload ended otherwise than by completion: then one may be open whose id we never learned."""
 
 
 def new_key() -> str:
@@ -65,7 +67,8 @@ async def doom(connection: Connection, object: int, *, reason: str, wait_s: floa
     """Decide that the bytes go: the first of deletion's two phases. `wait_s` leaves time to whoever deletes them at once."""
     await connection.execute(
         """
-        UPDATE stored_object SET state = 'purging', state_reason = $2, next_attempt_at = now() + make_interval(secs => $3)
+        UPDATE stored_object SET state = 'purging', state_reason = $2, doomed_at = now(),
+            next_attempt_at = now() + make_interval(secs => $3)
         WHERE id = $1 AND state NOT IN ('purging', 'purged')
         """,
         object,
@@ -78,9 +81,10 @@ async def doom_again(connection: Connection, *, store: int, key: str, reason: st
     """Bytes came to a key after it was purged: they go too, whether or not the key still has a row."""
     await connection.execute(
         """
-        INSERT INTO stored_object (store, key, media_type, state, state_reason) VALUES ($1, $2, '', 'purging', $3)
+        INSERT INTO stored_object (store, key, media_type, state, state_reason, doomed_at)
+        VALUES ($1, $2, '', 'purging', $3, now())
         ON CONFLICT ON CONSTRAINT stored_object_key_key DO UPDATE
-            SET state = 'purging', state_reason = $3, next_attempt_at = now()
+            SET state = 'purging', state_reason = $3, doomed_at = now(), next_attempt_at = now()
             WHERE stored_object.state IN ('purging', 'purged')
         """,
         store,
@@ -96,7 +100,8 @@ async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s
     """
     rows = await connection.fetch(
         """
-        UPDATE stored_object SET state = 'purging', state_reason = $2, next_attempt_at = now() + make_interval(secs => $3)
+        UPDATE stored_object SET state = 'purging', state_reason = $2, doomed_at = now(),
+            next_attempt_at = now() + make_interval(secs => $3)
         WHERE media = $1 AND state NOT IN ('writing', 'verifying', 'purging', 'purged') RETURNING id
         """,
         media,
@@ -107,8 +112,8 @@ async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s
 
 
 DOOMED = """
-SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id
-FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id
+SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, u.id IS NOT NULL AS maybe_open
+FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id AND u.state <> 'completed'
 WHERE o.state = 'purging'
 """
 
@@ -119,10 +124,15 @@ async def doomed_of(connection: Connection, media: int) -> list[Doomed]:
     return [Doomed(**row) for row in rows]
 
 
-async def claim_doomed(connection: Connection, *, limit: int, lease_s: float) -> list[Doomed]:
-    """Objects whose bytes are due to go, oldest first; nobody else gets them for `lease_s`."""
+async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, but: Sequence[int] = ()) -> list[Doomed]:
+    """Objects whose bytes are due to go, oldest first, of all stores but some; nobody else gets them for `lease_s`."""
     rows = await connection.fetch(
-        f"{DOOMED} AND o.next_attempt_at <= now() ORDER BY o.next_attempt_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED", limit
+        f"""
+        {DOOMED} AND o.next_attempt_at <= now() AND o.store <> ALL ($2::bigint[])
+        ORDER BY o.next_attempt_at LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+        """,
+        limit,
+        list(but),
     )
     await connection.execute(
         "UPDATE stored_object SET next_attempt_at = now() + make_interval(secs => $2) WHERE id = ANY ($1)",

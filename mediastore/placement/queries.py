@@ -95,7 +95,9 @@ async def stores(connection: Connection) -> list[StoreRow]:
 
 
 async def store_by_name(connection: Connection, name: str, *, lock: bool = False) -> StoreRow | None:
-    row = await connection.fetchrow(f"{STORES} AND s.name = $1" + (" FOR UPDATE OF s" if lock else ""), name)
+    if lock:  # first, so that what is read then is not older than the lock
+        await connection.execute("SELECT FROM store WHERE name = $1 AND deleted_at IS NULL FOR UPDATE", name)
+    row = await connection.fetchrow(f"{STORES} AND s.name = $1", name)
     return StoreRow(**row) if row else None
 
 
@@ -144,6 +146,12 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
 async def delete_store(connection: Connection, id: int) -> None:
     """The row stays for the tombstones that point at it; the name becomes free."""
     await connection.execute("UPDATE store SET deleted_at = now(), enabled = false, revision = revision + 1 WHERE id = $1", id)
+
+
+async def incarnation(connection: Connection, store: int) -> UUID | None:
+    """Which process a memory store lives in."""
+    found: UUID | None = await connection.fetchval("SELECT incarnation FROM store WHERE id = $1", store)
+    return found
 
 
 async def set_incarnation(connection: Connection, store: int, incarnation: UUID) -> UUID | None:

@@ -8,10 +8,11 @@ import msgspec
 import structlog
 
 from mediastore.accounts.secrets import Sealer
-from mediastore.database import Database
+from mediastore.database import Database, DatabaseError
+from mediastore.errors import MediastoreError
 from mediastore.placement import queries
 from mediastore.placement.endpoints import check_endpoint
-from mediastore.placement.errors import StoreDisabled, StoreInvalid, StoreNotFound
+from mediastore.placement.errors import EndpointRefused, StoreDisabled, StoreInvalid, StoreNotFound
 from mediastore.placement.memory_lease import MemoryLease
 from mediastore.placement.queries import StoreRow
 from stores.config import S3Access, StoreConfig
@@ -28,6 +29,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     enabled: bool
+    memory: bool
     store: Store
 
 
@@ -64,6 +66,9 @@ class Registry:
         Raises `StoreNotFound`, `StoreDisabled`, and whatever keeps the store from opening.
         """
         known = self._open.get(id)
+        if known is not None and known.memory and not self._lease.is_home(id):
+            known = None  # another process was told that we are gone: what we hold is nobody's
+            self._open.pop(id)
         if known is not None and known.revision == revision and (known.enabled or even_disabled):
             return known.store
         async with self._locks.setdefault(id, asyncio.Lock()):
@@ -80,7 +85,7 @@ class Registry:
             await store.open()
             if known is not None:
                 self._replaced.append(known.store)
-            self._open[id] = Opened(revision=row.revision, enabled=row.enabled, store=store)
+            self._open[id] = Opened(revision=row.revision, enabled=row.enabled, memory=row.kind == "memory", store=store)
             return store
 
     async def build(self, row: StoreRow) -> Store:
@@ -127,7 +132,9 @@ class Registry:
             return "ok"
         except TimeoutError:
             return f"no answer within {HEALTH_TIMEOUT_S} s"
-        except StoreError as error:
+        except DatabaseError:
+            raise
+        except (StoreError, MediastoreError) as error:
             return error.message
         return "ok"
 
@@ -138,7 +145,10 @@ class Registry:
                 config = await queries.s3_config_by_id(connection, row.s3_config)
             if config is None:
                 raise StoreUnavailable(f"the S3 config of store {row.name} is gone")
-            await check_endpoint(config.endpoint_url, allow_private=self._allow_private)
+            try:
+                await check_endpoint(config.endpoint_url, allow_private=self._allow_private)
+            except EndpointRefused as error:
+                raise StoreUnavailable(f"the store {row.name} can't be opened: {error.message}") from error
             access = S3Access(
                 endpoint_url=config.endpoint_url,
                 region=config.region,

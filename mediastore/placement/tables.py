@@ -122,6 +122,11 @@ class StoredObject(Table, tablename="stored_object"):
     )
     state = Text(default=None, help_text="How far the bytes have come or gone, so that whatever a crash leaves can be found.")
     state_reason = Text(default=None, null=True, help_text="Why the bytes have to go, are missing, or could not be removed yet.")
+    doomed_at = Timestamptz(
+        null=True,
+        default=None,
+        help_text="When it was decided that the bytes go, so that what waits too long shows in the metrics.",
+    )
     attempts = Integer(default=0, help_text="Failed tries to remove the bytes, so that each further one waits longer.")
     next_attempt_at = Timestamptz(
         default=TimestamptzNow(),

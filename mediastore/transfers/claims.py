@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import http_sf
 
@@ -14,17 +14,18 @@ NAMES = {"md5": "md5", "sha": "sha1", "sha-256": "sha256", "sha-512": "sha512", 
 """Names in the IANA registry of hash algorithms for HTTP digest fields, and ours."""
 
 
-def claimed_digests(headers: Mapping[str, str | None]) -> dict[str, str]:
-    """Lower-case hex by algorithm, of the three headers. Raises `DigestInvalid`, also for two that contradict.
+def claimed_digests(headers: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Lower-case hex by algorithm, of the lines of the three headers. Raises `DigestInvalid`, also for two that contradict.
 
     Unknown algorithms are passed over, as RFC 9530 asks, unless there is none that we know: then nothing would be checked, and
     the client would believe that it was.
     """
     claims: dict[str, str] = {}
-    if md5 := headers.get("content-md5"):
+    for md5 in headers.get("content-md5", ()):
         _add(claims, "md5", _hex("md5", md5, header="Content-MD5"), header="Content-MD5")
     for header in ("Content-Digest", "Repr-Digest"):
-        if text := headers.get(header.lower()):
+        # Several lines of a structured field are one value, but each is checked: a later one must not hide an earlier one.
+        for text in headers.get(header.lower(), ()):
             for algorithm, digest in _dictionary(text, header=header).items():
                 _add(claims, algorithm, digest, header=header)
     return claims

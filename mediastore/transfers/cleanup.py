@@ -1,5 +1,6 @@
 """What a crash leaves behind: uploads that show no life any more, and bytes that are to go."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,7 +18,9 @@ from mediastore.transfers.uploads import Uploads
 from stores.errors import StoreError
 from stores.protocol import Store
 
-LEASE_S = 600
+PATIENCE_S = 5
+"""How long a run waits for stores; what takes longer goes on behind it."""
+LEASE_S = 120
 """How long one purger keeps others from the objects that it took."""
 
 
@@ -39,6 +42,7 @@ class Cleanup:
         self._stale_s = stale_s
         self._clock = clock
         self._log = structlog.get_logger("mediastore.cleanup")
+        self._purging: dict[int, asyncio.Task[tuple[int, int]]] = {}
 
     async def run_once(self, batch_size: int = 1000) -> Report:
         """End stale uploads, then purge doomed objects, up to `batch_size` of each."""
@@ -49,6 +53,12 @@ class Cleanup:
             self._log.info("cleaned up", uploads_ended=ended, purged=purged, failed=failed)
         return report
 
+    async def close(self) -> None:
+        """Leave what stores have not answered yet to the next run, here or elsewhere."""
+        for task in self._purging.values():
+            task.cancel()
+        await asyncio.gather(*self._purging.values(), return_exceptions=True)
+
     async def _end_stale(self, limit: int) -> int:
         async with self._database.connection() as connection:
             stale = await queries.stale_uploads(connection, stale_s=self._stale_s, limit=limit)
@@ -57,34 +67,47 @@ class Cleanup:
         return len(stale)
 
     async def _purge(self, limit: int) -> tuple[int, int]:
+        """Purge in every store at once. A store that does not answer is left behind, and asked again when it has."""
+        busy = [store for store, task in self._purging.items() if not task.done()]
         async with self._database.transaction() as connection:
-            claimed = await objects.claim_doomed(connection, limit=limit, lease_s=LEASE_S)
+            claimed = await objects.claim_doomed(connection, limit=limit, lease_s=LEASE_S, but=busy)
         by_store: dict[int, list[Doomed]] = defaultdict(list)
         for doomed in claimed:
             by_store[doomed.store].append(doomed)
-        purged = failed = 0
-        for store, group in by_store.items():
-            gone, left = await self._purge_in(store, group)
-            purged, failed = purged + gone, failed + left
-        return purged, failed
+        tasks = {store: asyncio.create_task(self._purge_in(store, group)) for store, group in by_store.items()}
+        self._purging |= tasks
+        if not tasks:
+            return 0, 0
+        done, _ = await asyncio.wait(tasks.values(), timeout=PATIENCE_S)
+        results = [task.result() for task in done]
+        return sum(gone for gone, _ in results), sum(left for _, left in results)
 
     async def _purge_in(self, store_id: int, group: Sequence[Doomed]) -> tuple[int, int]:
         try:
-            store = await self._registry.get(store_id, even_disabled=True)
+            problems = await self._purged(await self._registry.get(store_id, even_disabled=True), group)
         except (StoreError, MediastoreError) as error:
-            await self._note(group, {doomed.key: error.message for doomed in group})
-            return 0, len(group)
-        problems: dict[str, str] = {}
-        for doomed in group:
-            if doomed.upload_id is not None:
-                try:
-                    await store.abort_upload(doomed.key, doomed.upload_id)
-                except StoreError as error:
-                    problems[doomed.key] = error.message
-        answers = await self._delete(store, [doomed.key for doomed in group if doomed.key not in problems])
-        problems |= answers
+            problems = {doomed.key: error.message for doomed in group}
         await self._note(group, problems)
         return len(group) - len(problems), len(problems)
+
+    async def _purged(self, store: Store, group: Sequence[Doomed]) -> dict[str, str]:
+        """Remove the bytes; returns what went wrong, by key."""
+        problems: dict[str, str] = {}
+        for doomed in group:
+            if doomed.maybe_open and store.features.multipart:
+                try:
+                    await self._abort(store, doomed)
+                except StoreError as error:
+                    problems[doomed.key] = error.message
+        return problems | await self._delete(store, [doomed.key for doomed in group if doomed.key not in problems])
+
+    async def _abort(self, store: Store, doomed: Doomed) -> None:
+        if doomed.upload_id is not None:
+            await store.abort_upload(doomed.key, doomed.upload_id)
+            return
+        async for upload in store.list_uploads(prefix=doomed.key):
+            if upload.key == doomed.key:
+                await store.abort_upload(upload.key, upload.upload_id)
 
     async def _delete(self, store: Store, keys: Sequence[str]) -> dict[str, str]:
         if not keys:

@@ -68,6 +68,10 @@ async def fail_upload(connection: Connection, upload: UUID, *, reason: str) -> C
     return ClosedUpload(**row) if row else None
 
 
+async def is_completed(connection: Connection, upload: UUID) -> bool:
+    return bool(await connection.fetchval("SELECT state = 'completed' FROM upload WHERE id = $1", upload))
+
+
 async def stale_uploads(connection: Connection, *, stale_s: float, limit: int) -> list[StaleUpload]:
     """Open uploads without a sign of life for `stale_s`, counted from the last one and not from their beginning."""
     rows = await connection.fetch(
@@ -83,10 +87,12 @@ async def stale_uploads(connection: Connection, *, stale_s: float, limit: int) -
 
 
 async def oldest_nonfinal_s(connection: Connection) -> float:
-    """Seconds since the last sign of life of the upload that has waited longest to end; 0 when none is open."""
+    """Seconds for which the upload, or the doomed object, that has waited longest has waited; 0 when none does."""
     age: float | None = await connection.fetchval(
         """
-        SELECT extract(epoch FROM now() - min(last_activity))::float FROM upload WHERE state IN ('open', 'verifying')
+        SELECT extract(epoch FROM now() - least(
+            (SELECT min(last_activity) FROM upload WHERE state IN ('open', 'verifying')),
+            (SELECT min(doomed_at) FROM stored_object WHERE state = 'purging')))::float
         """
     )
     return age or 0.0

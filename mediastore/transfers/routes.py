@@ -18,6 +18,7 @@ from litestar.status_codes import (
     HTTP_307_TEMPORARY_REDIRECT,
 )
 
+from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog.pids import LONGEST
 from mediastore.catalog.queries import MediaRow
@@ -104,6 +105,7 @@ class ContentController(Controller):
         catalog: Provided[Catalog],
         limits: Provided[BodyLimits],
     ) -> Response[Media]:
+        require(caller.identity, "write", to="upload")
         form = Form(body_of(request, limits), content_type=request.headers.get("content-type", ""))
         fields = {name: text for name, text in (await form.fields()).items() if text}  # an empty input is not given
         digests = checksums_of(fields.pop("checksums", "{}"))
@@ -198,7 +200,7 @@ def declared_by(request: AnyRequest, *, filename: str | None) -> Declared:
         size=int(length) if length is not None and length.isdecimal() else None,
         media_type=checked_type(media_type),
         filename=checked_name(filename),
-        digests=claimed_digests({name: headers.get(name) for name in names}),
+        digests=claimed_digests({name: headers.getall(name, []) for name in names}),
     )
 
 

@@ -147,20 +147,21 @@ class Uploads:
 
     async def _undo(self, intent: Intent, error: BaseException) -> None:
         # An answered refusal leaves nothing behind; after an interruption the name stays its owner's, for the retry.
-        await self.give_up(intent.upload, intent.media, reason=_reason(error), withdraw=_answered(error))
-        if isinstance(error, UploadInterrupted):
-            # The clean-up took us for dead, and may have purged the key before our bytes came to it.
-            try:
-                async with self._database.connection() as connection:
-                    await objects.doom_again(connection, store=intent.store, key=intent.key, reason=_reason(error))
-            except MediastoreError as problem:
-                self._log.error("bytes without a row are left", store=intent.store, key=intent.key, reason=problem.message)
-            self._on_doomed()
+        completed = await self.give_up(intent.upload, intent.media, reason=_reason(error), withdraw=_answered(error))
+        if completed:
+            return
+        try:
+            # The clean-up may have taken us for dead, and purged the key before our bytes came to it.
+            async with self._database.connection() as connection:
+                await objects.doom_again(connection, store=intent.store, key=intent.key, reason=_reason(error))
+        except MediastoreError as problem:
+            self._log.error("bytes may be left at a key", store=intent.store, key=intent.key, reason=problem.message)
+        self._on_doomed()
 
-    async def give_up(self, upload: UUID, media: int | None, *, reason: str, withdraw: bool) -> None:
+    async def give_up(self, upload: UUID, media: int | None, *, reason: str, withdraw: bool) -> bool:
         """End an open upload: its bytes are doomed, and so is a record that it made and nobody touched. Safe to repeat.
 
-        An upload that was completed, even when its answer was lost, is left alone.
+        Returns whether it was completed before, be it that its answer was lost: then it is left alone.
         """
         try:
             async with self._database.transaction() as connection:
@@ -168,15 +169,16 @@ class Uploads:
                     await queries.lock_media(connection, media)
                 closed = await queries.fail_upload(connection, upload, reason=reason)
                 if closed is None:
-                    return
+                    return await queries.is_completed(connection, upload)
                 await objects.doom(connection, closed.object, reason=reason)
                 if withdraw and closed.created_record and media is not None:
                     await catalog_queries.withdraw_pristine(connection, media)
         except MediastoreError as error:
             # The row stays open: the clean-up finds it when the database is back.
             self._log.warning("upload left for the clean-up", upload=str(upload), reason=error.message)
-            return
+            return False
         self._on_doomed()
+        return False
 
     async def show_life(self) -> None:
         """Tell the clean-up, wherever it runs, that the uploads of this process are under way."""
@@ -204,6 +206,7 @@ class Uploads:
         self, pid: str, *, declared: Declared, about: About, precondition: Precondition, caller: Caller
     ) -> Intent:
         now = self._clock()
+        await self._drafts.refresh_rules()
         async with self._database.transaction() as connection:
             row = await catalog_queries.media_by_pid(connection, pid, lock=True)
             precondition(row if row is None else self._writable(row, caller=caller, now=now))
@@ -307,6 +310,7 @@ class Uploads:
     ) -> Media:
         """Make the object the record's content. Everything is asked again: much can happen while bytes move."""
         now = self._clock()
+        await self._drafts.refresh_rules()
         checksums = {name: {"value": digest, "attested_by": "server", "at": now} for name, digest in digests.items()}
         try:
             async with self._database.transaction() as connection:

@@ -86,7 +86,7 @@ def test_a_token_that_lacks_a_claim_is_refused(claim: str) -> None:
         {"cv": "1x"},
         {"key": "no uuid"},
     ],
-    ids=str,
+    ids=lambda changed: next(iter(changed)) + type(next(iter(changed.values()))).__name__,
 )
 def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(CredentialsWrong):
