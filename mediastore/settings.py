@@ -80,7 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return [ip_network(proxy, strict=False) for proxy in self.trusted_proxies]
         except ValueError as error:
-            raise SettingInvalid(f"MEDIASTORE_TRUSTED_PROXIES: {error}; write addresses or networks, with commas") from error
+            given = ",".join(self.trusted_proxies)
+            raise SettingInvalid(
+                f"MEDIASTORE_TRUSTED_PROXIES: {given!r}: {error}; write addresses or networks, with commas"
+            ) from error
 
     @property
     def url(self) -> str:

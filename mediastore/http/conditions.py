@@ -21,6 +21,8 @@ def tags(header: str, *, name: str) -> list[str] | None:
             raise HeaderInvalid(f'{name}: {header[:200]!r} is no entity tag; write it as the ETag header showed it: "3"')
         found.append(match[1])
         at = match.end()
+    if not found:
+        raise HeaderInvalid(f'{name} is empty; write an entity tag as the ETag header showed it: "3"')
     return found
 
 

@@ -33,6 +33,7 @@ class MemoryLease:
         self._begun = monotonic()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._held: set[int] = set()
+        self._seen_taken: set[int] = set()
         self._free_since: dict[int, float] = {}
         self._taking = asyncio.Lock()
 
@@ -86,10 +87,12 @@ class MemoryLease:
                 "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = $2)", LEASE, row.id
             )
         if taken:
+            self._seen_taken.add(row.id)
             self._free_since.pop(row.id, None)
             return False
         since = self._free_since.setdefault(row.id, monotonic())
-        return monotonic() - self._begun < GRACE_S or monotonic() - since > GRACE_S
+        at_start = row.id not in self._seen_taken and monotonic() - self._begun < GRACE_S
+        return at_start or monotonic() - since > GRACE_S
 
     async def _take(self, row: StoreRow) -> None:
         if not await self._lock(row.id):

@@ -107,7 +107,9 @@ class ContentController(Controller):
     ) -> Response[Media]:
         require(caller.identity, "write", to="upload")
         form = Form(body_of(request, limits), content_type=request.headers.get("content-type", ""))
-        fields = {name: text for name, text in (await form.fields()).items() if text}  # an empty input is not given
+        given = await form.fields()
+        # An empty input is not given; but whoever names checksums, be they empty by mistake, wants them compared.
+        fields = {name: text for name, text in given.items() if text or name == "checksums"}
         digests = checksums_of(fields.pop("checksums", "{}"))
         filename = fields.pop("filename", None) or form.filename
         media_type = fields.pop("media_type", None) or form.media_type

@@ -154,7 +154,7 @@ def failing(times: int, *, allowed: int, every: timedelta = timedelta(seconds=1)
 
 
 def test_waits_begin_after_the_allowed_failures_and_double_up_to_a_quarter_of_an_hour() -> None:
-    assert failing(8, allowed=5) == [0, 0, 0, 0, 1, 2, 4, 8]
+    assert failing(8, allowed=5) == [0, 0, 0, 0, 4, 8, 16, 32]
     waits = failing(60, allowed=3)
     assert max(waits) == waits[-1] == LONGEST_WAIT_S
     assert waits == sorted(waits)
