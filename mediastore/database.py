@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
@@ -104,14 +105,9 @@ class Database:
             except TimeoutError:
                 pool.terminate()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> "Borrowed":
         """A connection for single statements, each a transaction of its own."""
-        if self._pool is None:
-            await self.open()
-        with translated():
-            async with self._acquired() as connection:
-                yield connection
+        return Borrowed(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -129,10 +125,42 @@ class Database:
         async with self.connection() as connection:
             return set(migration_ids()) <= set(await _applied(connection))
 
-    def _acquired(self) -> Any:
-        if self._pool is None:  # closed while we waited
+    async def borrow(self) -> "PoolConnectionProxy[asyncpg.Record]":
+        """A connection of the pool, which `give_back` takes again."""
+        if self._pool is None:
+            await self.open()
+        if self._pool is None:
             raise DatabaseUnavailable("the server is stopping")
-        return self._pool.acquire(timeout=self._wait_s)
+        # A time limit costs as much as the rest, so it is set only where there is something to wait for.
+        with translated():
+            return await self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._wait_s)
+
+    async def give_back(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+
+class Borrowed:
+    """`async with` a connection of the pool; errors of the block come out as ours."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._database.borrow()
+        return self._connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            await self._database.give_back(self._connection)
+            return
+        with translated():
+            try:
+                await self._database.give_back(self._connection)
+            finally:
+                raise error
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ SECRETS = re.compile(
 
 def configure_logging(settings: Settings) -> None:
     """Set up structlog for this process."""
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    console = _on_console(settings)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -37,6 +38,25 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr) if console else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=False,
     )
+
+
+def access_log(settings: Settings) -> Callable[..., None] | None:
+    """Writes the line about a request; None where there is to be none. Nothing in it can be a secret, so nothing is masked."""
+    if not settings.access_log or settings.log_level not in {"debug", "info"}:
+        return None
+    if _on_console(settings):
+        logger = structlog.get_logger("mediastore.http")
+        return lambda **facts: logger.info("request", **facts)
+    write = structlog.BytesLogger(sys.stderr.buffer).msg
+
+    def log(**facts: object) -> None:
+        write(msgspec.json.encode({"event": "request", "level": "info", **facts, "timestamp": datetime.now(UTC)}))
+
+    return log
+
+
+def _on_console(settings: Settings) -> bool:
+    return settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
 
 
 def mask_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

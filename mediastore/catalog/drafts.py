@@ -184,7 +184,7 @@ def _differences(before: MediaRow, after: MediaRow, new: Mapping[str, object]) -
 
 def _distinct(items: list[str]) -> list[str]:
     """In the order in which they came, each once."""
-    return list(dict.fromkeys(items))
+    return list(dict.fromkeys(items)) if len(items) > 1 else items
 
 
 def _check_texts(texts: list[str]) -> None:

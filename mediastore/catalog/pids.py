@@ -12,8 +12,8 @@ def check_pid(pid: str) -> str:
     """The PID itself. Raises `PidInvalid`, saying what would have been right."""
     if not 1 <= len(pid) <= LONGEST:
         raise PidInvalid(f"a PID has 1 to {LONGEST} characters; this one has {len(pid)}", pid=pid[:LONGEST])
-    odd = next((character for character in pid if not character.isprintable()), None)
-    if odd is not None:
+    if not pid.isprintable():
+        odd = next(character for character in pid if not character.isprintable())
         raise PidInvalid(f"a PID holds printable characters only; this one holds U+{ord(odd):04X}", pid=ascii(pid)[1:-1])
     if pid != pid.strip():
         raise PidInvalid("a PID does not begin or end with a space", pid=pid)

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from secrets import token_hex
 from time import perf_counter
 from typing import Any, TypeAlias
-from uuid import uuid4
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 Scope: TypeAlias = dict[str, Any]
@@ -16,6 +15,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+AccessLog: TypeAlias = Callable[..., None]
+"""Writes one line about one request, its facts given by name."""
 Network: TypeAlias = IPv4Network | IPv6Network
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -26,12 +27,14 @@ class Observed:
     """The outermost layer. One pass for id, log and metrics: three layers would cost three times the wrapping."""
 
     def __init__(
-        self, app: Application, *, registry: CollectorRegistry, access_log: bool, trusted_proxies: Sequence[Network]
+        self, app: Application, *, registry: CollectorRegistry, access_log: AccessLog | None, trusted_proxies: Sequence[Network]
     ) -> None:
         self._app = app
         self._access_log = access_log
         self._trusted = trusted_proxies
-        self._log = structlog.get_logger("mediastore.http")
+        # Looking a labelled metric up costs more than counting it.
+        self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
         labels = ["method", "route", "status"]
         self._requests = Counter("mediastore_http_requests", "Requests answered", labels, registry=registry)
         self._seconds = Histogram(
@@ -45,7 +48,7 @@ class Observed:
         begun = perf_counter()
         headers: dict[bytes, bytes] = {name: value for name, value in scope["headers"] if name in _READ}
         given = headers.get(b"x-request-id", b"")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex.encode()
+        request_id = given if REQUEST_ID.fullmatch(given) else token_hex(16).encode()
         scope["request_id"] = request_id.decode()
         scope["client_address"] = self._address(scope, headers.get(b"x-forwarded-for", b""))
         status = 0
@@ -62,12 +65,11 @@ class Observed:
         finally:
             took_s = perf_counter() - begun
             method, route = scope["method"], scope.get("path_template") or "(none)"
-            self._requests.labels(method, route, str(status or "cut")).inc()
-            self._seconds.labels(method, route).observe(took_s)
-            if self._access_log:
+            self._counted(method, route, status).inc()
+            self._timed(method, route).observe(took_s)
+            if self._access_log is not None:
                 # The path without its query: signed links carry their token there.
-                self._log.info(
-                    "request",
+                self._access_log(
                     method=method,
                     path=scope["path"],
                     status=status,
@@ -75,6 +77,18 @@ class Observed:
                     request_id=scope["request_id"],
                     address=scope["client_address"],
                 )
+
+    def _counted(self, method: str, route: str, status: int) -> Counter:
+        key = (method, route, status)
+        if key not in self._counters:
+            self._counters[key] = self._requests.labels(method, route, str(status or "cut"))
+        return self._counters[key]
+
+    def _timed(self, method: str, route: str) -> Histogram:
+        key = (method, route)
+        if key not in self._histograms:
+            self._histograms[key] = self._seconds.labels(method, route)
+        return self._histograms[key]
 
     def _address(self, scope: Scope, forwarded: bytes) -> str:
         """The client's address: the peer's, or what trusted proxies say, read from the right up to the first that is not ours."""

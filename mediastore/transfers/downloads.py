@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,10 @@ from mediastore.transfers.errors import (
 from mediastore.transfers.uploads import content_etag
 from stores.errors import ObjectNotFound
 from stores.protocol import Store
+
+REMEMBERED = 10_000
+REMEMBERED_S = 10
+"""How many files, and for how long, are taken to be as whole as when they were looked at: objects never change."""
 
 
 class Download(Struct, frozen=True, kw_only=True):
@@ -58,6 +63,7 @@ class Downloads:
         self._registry = registry
         self._presigned_ttl_s = presigned_ttl_s
         self._clock = clock
+        self._whole: dict[int, float] = {}
 
     async def find(self, pid: str, *, version: int | None, caller: Caller) -> Download:
         """What would be served. Raises as reading the record does, `VersionNotFound`, `ContentMissing` and `ContentLost`."""
@@ -76,6 +82,9 @@ class Downloads:
         store = await self._store(download)
         if not store.features.local_path:
             return None
+        path = store.local_path(download.key)
+        if self._whole.get(download.object, 0) > monotonic():
+            return path
         try:
             # Walks the folders without following links, which the server's own open of the path would do.
             info = await store.head(download.key)
@@ -83,7 +92,10 @@ class Downloads:
             raise _unavailable(download) from error
         if info.size != download.size:
             raise _unavailable(download)
-        return store.local_path(download.key)
+        if len(self._whole) >= REMEMBERED:
+            self._whole.clear()
+        self._whole[download.object] = monotonic() + REMEMBERED_S
+        return path
 
     async def stream(self, download: Download, *, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes [start, end), the first of them already fetched: a store that is down is an error, not half an answer."""

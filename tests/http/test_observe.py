@@ -33,7 +33,7 @@ async def seen(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    observed = Observed(application, registry=CollectorRegistry(), access_log=False, trusted_proxies=trusted)
+    observed = Observed(application, registry=CollectorRegistry(), access_log=None, trusted_proxies=trusted)
     await observed(scope, receive, send)
     return scope, dict(sent[0]["headers"])
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from litestar.params import QueryParameter
 
 from mediastore.app import refuse_unknown_query
 from mediastore.http.errors import QueryUnknown
@@ -13,7 +14,11 @@ def asked(query: str, *known: str) -> Any:
     return SimpleNamespace(
         scope={"query_string": query.encode()},
         query_params={pair.partition("=")[0]: pair.partition("=")[2] for pair in query.split("&")},
-        route_handler=SimpleNamespace(parsed_fn_signature=SimpleNamespace(parameters=dict.fromkeys(known))),
+        route_handler=SimpleNamespace(
+            parsed_fn_signature=SimpleNamespace(
+                parameters=dict.fromkeys(known, SimpleNamespace(kwarg_definition=QueryParameter()))
+            )
+        ),
     )
 
 
