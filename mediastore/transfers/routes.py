@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import Controller, HttpMethod, Request, post, put, route
-from litestar.exceptions import InternalServerException
 from litestar.params import QueryParameter
 from litestar.response import Response
 from litestar.status_codes import (
@@ -35,7 +34,7 @@ from mediastore.transfers.claims import claimed_digests
 from mediastore.transfers.downloads import Downloads
 from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled
 from mediastore.transfers.form import Form, as_json
-from mediastore.transfers.uploads import About, Declared, Precondition, Received, Uploads, content_etag
+from mediastore.transfers.uploads import GROUP, About, Declared, Precondition, Received, Uploads, content_etag
 from stores.digests import parse_digest
 from stores.errors import StoreError
 
@@ -171,19 +170,35 @@ class ContentController(Controller):
 
 
 async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:
-    """The body, piece by piece. Raises `UploadStalled` when nothing comes for too long; a cut connection raises too."""
-    pieces = aiter(request.stream())
-    while True:
-        try:
-            async with asyncio.timeout(limits.idle_timeout_s):
-                piece = await anext(pieces, None)
-        except InternalServerException as error:  # Litestar's word for a connection that is gone
-            raise UploadCut("the connection ended before the body did") from error
-        except TimeoutError as error:
-            raise UploadStalled(f"nothing came for {limits.idle_timeout_s:g} s; send the upload again") from error
-        if piece is None:
-            return
-        yield piece
+    """The body, piece by piece. Raises `UploadStalled` when nothing comes for too long, `UploadCut` when the connection ends."""
+    more = True
+    while more:
+        pieces, more = await _pieces(request.receive, idle_timeout_s=limits.idle_timeout_s)
+        for piece in pieces:
+            yield piece
+
+
+async def _pieces(receive: Any, *, idle_timeout_s: float) -> tuple[list[bytes], bool]:
+    """About as much as is stored at once, and whether more comes. One time limit serves many pieces."""
+    now = asyncio.get_running_loop().time
+    pieces: list[bytes] = []
+    size, moved_at = 0, now()
+    try:
+        async with asyncio.timeout(idle_timeout_s) as limit:
+            while size < GROUP:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise UploadCut("the connection ended before the body did")
+                pieces.append(message["body"])
+                size += len(message["body"])
+                if not message.get("more_body", False):
+                    return pieces, False
+                if now() - moved_at > 1:
+                    moved_at = now()
+                    limit.reschedule(moved_at + idle_timeout_s)
+    except TimeoutError as error:
+        raise UploadStalled(f"nothing came for {idle_timeout_s:g} s; send the upload again") from error
+    return pieces, True
 
 
 def declared_by(request: AnyRequest, *, filename: str | None) -> Declared:
