@@ -12,16 +12,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.server import running_server
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 CONFIGURATION = Path(__file__).parent.parent / "nginx.conf"
@@ -90,7 +93,7 @@ class EchoHandler(BaseHTTPRequestHandler):
 
 @dataclass
 class Proxy:
-    upstream: Upstream
+    upstream: Upstream | None
     port: int
     plain_port: int
     access_log: Path
@@ -124,13 +127,24 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    folder = tmp_path_factory.mktemp("nginx")
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    try:
+        with nginx_before(upstream.server_port, tmp_path_factory.mktemp("nginx")) as running:
+            running.upstream = upstream
+            yield running
+    finally:
+        upstream.shutdown()
+        upstream.server_close()
+
+
+@contextmanager
+def nginx_before(upstream_port: int, folder: Path) -> Iterator[Proxy]:
+    """nginx with our configuration in front of whatever listens on the port."""
     certificate, key = make_certificate(folder)
     port, plain_port = free_ports()
     proxy = Proxy(
-        upstream=upstream,
+        upstream=None,
         port=port,
         plain_port=plain_port,
         access_log=folder / "access.log",
@@ -145,7 +159,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         "pid /run/nginx.pid;": f"pid {folder}/nginx.pid;",
         "/dev/stderr": str(proxy.error_log),
         "/dev/stdout": str(proxy.access_log),
-        "server api:8000;": f"server 127.0.0.1:{upstream.server_port};",
+        "server api:8000;": f"server 127.0.0.1:{upstream_port};",
         "listen 80 default_server;": f"listen 127.0.0.1:{plain_port};",
         "listen 443 ssl default_server;": f"listen 127.0.0.1:{port} ssl;",
         "/etc/nginx/tls/certificate.pem": str(certificate),
@@ -165,8 +179,6 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
-        upstream.shutdown()
-        upstream.server_close()
 
 
 TEMP_KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -321,3 +333,26 @@ def test_metrics_are_not_public(proxy: Proxy, path: str) -> None:
 
 def test_a_pid_that_ends_in_metrics_is_public(proxy: Proxy) -> None:
     assert proxy.echo("/api/v1/media/metrics")["line"] == "GET /api/v1/media/metrics HTTP/1.1"
+
+
+def test_the_real_server_behind_nginx_takes_and_gives_a_product(database_url: str, tmp_path: Path) -> None:
+    content = os.urandom(12 * 1024 * 1024 + 5)
+    with running_server(database_url, {"MEDIASTORE_TRUSTED_PROXIES": "127.0.0.1"}) as server:
+        port = int(server.url.rpartition(":")[2])
+        with (
+            nginx_before(port, tmp_path) as proxy,
+            httpx.Client(
+                base_url=f"https://localhost:{proxy.port}/api/v1",
+                verify=proxy.context,
+                headers={"Authorization": f"Bearer {server.token()}"},
+                timeout=60,
+            ) as client,
+        ):
+            put = client.put("/content/behind%2Fnginx/a%20b", content=content)
+            assert put.status_code == 201, put.text
+            assert put.json()["pid"] == "behind/nginx/a b"
+            got = client.get("/content/behind/nginx/a%20b")
+            assert got.content == content
+            part = client.get("/content/behind/nginx/a%20b", headers={"Range": "bytes=-5"})
+            assert (part.status_code, part.content) == (206, content[-5:])
+            assert client.get("/content/behind//nginx").status_code in {400, 404, 422}
