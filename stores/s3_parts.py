@@ -58,6 +58,11 @@ class PartBuffer:
         self.size += len(taken)
         return end
 
+    def release(self) -> None:
+        """Let go of the memory now: an exception that is still looked at would keep it for as long."""
+        self.body = io.BytesIO()
+        self.size = self._capacity = 0
+
     def seal(self) -> io.BytesIO:
         """The part, ready to be read from its beginning."""
         self.body.truncate(self.size)

@@ -89,6 +89,8 @@ class S3Writer:
         if self._beginning is not None:
             await asyncio.wait([self._beginning])
             self._beginning.exception()
+        self._filling.release()
+        self._in_flight.release()
         if self._finished or self._upload_id is None:
             return
         try:

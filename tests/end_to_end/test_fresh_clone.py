@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -25,11 +27,19 @@ def packages_can_be_had() -> bool:
     return b"No matching distribution" not in probe.stderr
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others may pass. PostgreSQL never runs as root, and its programs have to be where it can reach them."""
+    with tempfile.TemporaryDirectory(prefix="mediastore-clone-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.timeout(900)
-def test_make_run_serves_from_a_fresh_clone(tmp_path: Path) -> None:
+def test_make_run_serves_from_a_fresh_clone(open_folder: Path) -> None:
     if not packages_can_be_had():
         pytest.skip("this machine reaches no package index, so that nothing can set itself up")
-    clone = tmp_path / "clone"
+    clone = open_folder / "clone"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)], check=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MEDIASTORE_", "VIRTUAL_ENV", "MAKE"))},

@@ -28,13 +28,13 @@ async def store(access: S3Access, bucket: str) -> AsyncIterator[S3Store]:
 
 
 @given(st.one_of(st.integers(0, MAX_OBJECT), st.sampled_from([MAX_OBJECT, 5 * 1024 * MIB + 1, 50_000 * MIB, 50_000 * MIB + 1])))
-def test_h11_every_size_has_a_plan_of_equal_parts(size: int) -> None:
+def test_h11_every_size_has_a_plan_that_fits_and_of_equal_parts_where_small_ones_do(size: int) -> None:
     plan = PartPlan(size)
-    part = plan.part_bytes(1)
-    count = max(1, -(-size // part))
-    assert MIN_PART <= part <= MAX_PART
-    assert count <= MAX_PARTS
-    assert plan.part_bytes(count) == part
+    parts = [plan.part_bytes(number) for number in range(1, MAX_PARTS + 1)]
+    assert sum(parts) >= size
+    assert all(MIN_PART <= part <= MAX_PART for part in parts)
+    if size <= MIN_PART * MAX_PARTS:
+        assert set(parts[: -(-size // MIN_PART)]) <= {MIN_PART}
 
 
 @given(st.one_of(st.none(), st.integers(0, 40 * 1024 * MIB)))
