@@ -34,18 +34,19 @@ def growth(
         s3_store(parts, server)
     names = [f"memory-{direction}-{store}-{number}" for number in range(transfers)]
     if direction == "download":
-        _upload(parts, server, names, store=store, size=size)
+        _upload(parts, server, names, token=server.token(), store=store, size=size)
         server.stop()
         server.start()
     small = [f"memory-small-{direction}-{store}"]
-    _upload(parts, server, small, store=store, size=MIB)
-    _download(parts, server, small, size=MIB)
+    token = server.token()  # before the watch: checking a password takes 64 MiB for a moment
+    _upload(parts, server, small, token=token, store=store, size=MIB)
+    _download(parts, server, small, token=token, size=MIB)
     sleep(1)
     with _Watch(server) as watch:
         if direction == "upload":
-            _upload(parts, server, names, store=store, size=size)
+            _upload(parts, server, names, token=token, store=store, size=size)
         else:
-            _download(parts, server, names, size=size)
+            _download(parts, server, names, token=token, size=size)
     with server.client() as admin:
         for name in [*names, *small]:
             admin.delete(f"/media/{name}").raise_for_status()
@@ -92,14 +93,12 @@ def _server(parts: Parts) -> Server:
     return server
 
 
-def _upload(parts: Parts, server: Server, names: list[str], *, store: str, size: int) -> None:
-    token = server.token()
+def _upload(parts: Parts, server: Server, names: list[str], *, token: str, store: str, size: int) -> None:
     heads = [request_bytes("PUT", f"/api/v1/content/{name}?store={store}", token=token, length=size) for name in names]
     parts.in_client(upload, port_of(server.url), heads, size=size)
 
 
-def _download(parts: Parts, server: Server, names: list[str], *, size: int) -> None:
-    token = server.token()
+def _download(parts: Parts, server: Server, names: list[str], *, token: str, size: int) -> None:
     requests = [request_bytes("GET", f"/api/v1/content/{name}", token=token) for name in names]
     parts.in_client(download, port_of(server.url), requests, size=size, mib_per_s=CLIENT_MIB_PER_S)
 
