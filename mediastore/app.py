@@ -35,7 +35,11 @@ from mediastore.health import Health, live, metrics, ready
 from mediastore.http.errors import QueryUnknown
 from mediastore.http.observe import Observed
 from mediastore.http.provided import Provided
+from mediastore.jobs.housekeeping import Housekeeping
 from mediastore.jobs.loops import Loop
+from mediastore.jobs.queue import JobQueue
+from mediastore.jobs.work import Job, Schedule
+from mediastore.jobs.worker import CONNECTIONS, Worker
 from mediastore.logging import access_log
 from mediastore.openapi import ASSETS, ASSETS_PATH, openapi_config
 from mediastore.placement.memory_lease import MemoryLease
@@ -56,19 +60,28 @@ LEASE_CHECK_S = 1
 
 
 class Services:
-    """Everything that requests and commands are served by, wired once."""
+    """Everything that requests, commands and jobs are served by, wired once. `in_server`: memory stores may live here."""
 
-    def __init__(self, settings: Settings, *, clock: Clock = utc_now, kinds: Mapping[str, StoreKind] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        kinds: Mapping[str, StoreKind] | None = None,
+        in_server: bool = True,
+    ) -> None:
         if settings.secret_key is None or settings.database_url is None:
             raise SettingInvalid("MEDIASTORE_SECRET_KEY and MEDIASTORE_DATABASE_URL are needed; `mediastore serve` brings both")
         self.settings = settings
+        self._url = settings.database_url
         self.database = Database(
-            settings.database_url,
+            self._url,
             pool_size=settings.database_pool_size,
             wait_s=settings.database_wait_s,
             query_timeout_s=settings.query_timeout_s,
         )
         self._log = structlog.get_logger("mediastore")
+        self.jobs = JobQueue()
         sealer = Sealer(settings.secret_key)
         tokens = Tokens(settings.secret_key, ttl_s=settings.token_ttl_s, clock=clock)
         self.credentials = Credentials(self.database, tokens=tokens, cache_s=settings.identity_cache_s, clock=clock)
@@ -79,7 +92,7 @@ class Services:
             throttle=LoginThrottle(self.database, attempts=settings.login_attempts, clock=clock),
             on_change=self.credentials.forget,
         )
-        lease = MemoryLease(self.database, workers=settings.workers, on_lost=self._memory_lost)
+        lease = MemoryLease(self.database, workers=settings.workers, on_lost=self._memory_lost, in_server=in_server)
         self.registry = Registry(
             self.database,
             kinds=load_kinds() if kinds is None else kinds,
@@ -125,6 +138,7 @@ class Services:
         self.cleanup = Cleanup(
             self.database, uploads=self.uploads, registry=self.registry, stale_s=settings.upload_stale_s, clock=clock
         )
+        self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
         self.health = Health(self.database, registry=self.registry, metrics=self.metrics)
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
@@ -134,16 +148,51 @@ class Services:
             "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
         )
 
+    def job_list(self) -> list[Job]:
+        """Every kind of job that workers do."""
+        return []
+
+    def schedule_list(self) -> list[Schedule]:
+        """Every kind of job that the clock makes."""
+        return [Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run)]
+
+    def worker(self, *, shared: bool = True, local: bool = False) -> Worker:
+        """One that does these jobs: those that any worker may do, and those that only a server may."""
+        return Worker(
+            Database(
+                self._url,
+                pool_size=CONNECTIONS,
+                wait_s=self.settings.database_wait_s,
+                query_timeout_s=self.settings.query_timeout_s,
+            ),
+            jobs=self.job_list(),
+            schedules=self.schedule_list(),
+            queue=self.jobs,
+            concurrency=self.settings.worker_concurrency,
+            grace_s=self.settings.worker_grace_s,
+            lost_s=self.settings.worker_lost_s,
+            shared=shared,
+            local=local,
+        )
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Services"]:
-        """Open for the length of the block, with the loops of a server. A database that is away is waited for, not needed."""
+        """Open for the length of the block, with the loops of a server and its worker. A database that is away is waited for,
+        not needed.
+        """
         tasks = [asyncio.create_task(loop.run()) for loop in (self._starting, self._cleaning, self._living, self._leasing)]
+        stop, working = asyncio.Event(), list[asyncio.Task[None]]()
+        if self.settings.worker_inside or self.settings.workers == 1:
+            # With workers elsewhere, this server still is the only one who can do the jobs on what its memory holds.
+            worker = self.worker(shared=self.settings.worker_inside, local=True)
+            working.append(asyncio.create_task(worker.run(stop)))
         try:
             yield self
         finally:
+            stop.set()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*working, *tasks, return_exceptions=True)
             await self.cleanup.close()
             await self.close()
 

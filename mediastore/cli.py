@@ -1,6 +1,7 @@
 """The `mediastore` command of those who run a server."""
 
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 
 STOP_TIMEOUT_S = 30
 """How long transfers may still run after the server was told to stop."""
+HAND_BACK_S = 10
+"""What the worker inside has, beyond its grace, to hand back the jobs that it did not finish."""
 
 app = typer.Typer(help="Mediastore: one lasting name for every data product.", no_args_is_help=True, add_completion=False)
 user = typer.Typer(help="Accounts.", no_args_is_help=True)
@@ -71,7 +74,7 @@ def serve() -> None:
             websockets=False,
             log_level="warning",  # type: ignore[arg-type]
             respawn_failed_workers=True,
-            workers_kill_timeout=STOP_TIMEOUT_S,
+            workers_kill_timeout=math.ceil(max(STOP_TIMEOUT_S, complete.worker_grace_s + HAND_BACK_S)),
         ).serve()
 
 

@@ -3,6 +3,7 @@
     MediastoreError             code, message, fields, retryable
     ├── DatabaseError           mediastore.database: the database is away, too slow or refused a value
     ├── AccountError            mediastore.accounts.errors
+    ├── JobError                mediastore.jobs.errors
     ├── PlacementError          mediastore.placement.errors
     ├── CatalogError            mediastore.catalog.errors
     ├── TransferError           mediastore.transfers.errors

@@ -7,6 +7,7 @@ from mediastore.database import APP, MIGRATIONS
 TABLE_MODULES = [
     "mediastore.accounts.tables",
     "mediastore.events.tables",
+    "mediastore.jobs.tables",
     "mediastore.placement.tables",
     "mediastore.catalog.tables",
     "mediastore.transfers.tables",

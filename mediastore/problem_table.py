@@ -13,6 +13,7 @@ from mediastore.clock import MomentInvalid
 from mediastore.errors import MediastoreError, SettingInvalid
 from mediastore.http import errors as http
 from mediastore.http.problems import problem
+from mediastore.jobs import errors as jobs
 from mediastore.placement import errors as placement
 from mediastore.transfers import errors as transfers
 from stores import errors as stores
@@ -43,6 +44,9 @@ STATUSES: dict[type[Exception], int] = {
     accounts.LastAdministrator: 409,
     accounts.KeyInvalid: 422,
     accounts.KeyNotFound: 404,
+    jobs.JobNotFound: 404,
+    jobs.JobRunning: 409,
+    jobs.JobDuplicate: 409,
     placement.StoreNotFound: 404,
     placement.StoreExists: 409,
     placement.StoreInvalid: 422,

@@ -53,6 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_idle_timeout_s: Seconds = 60
     presigned_url_ttl_s: Annotated[int, Meta(ge=1, le=604800)] = 900
 
+    worker_inside: bool = True
+    worker_concurrency: Annotated[int, Meta(ge=2, le=1000)] = 8
+    worker_grace_s: Annotated[float, Meta(ge=0, le=86400)] = 20
+    worker_lost_s: Annotated[float, Meta(ge=1, le=3600)] = 20
+    job_log_ttl_s: Seconds = 604800
+
     upload_stale_s: Annotated[float, Meta(ge=1, le=315_360_000)] = 120
     cleanup_interval_s: Seconds = 30
     login_attempts: Count = 5

@@ -25,9 +25,12 @@ class MemoryLease:
     When another process held the store before, whatever it had there is gone: `on_lost` is told, once, before the store is used.
     """
 
-    def __init__(self, database: Database, *, workers: int, on_lost: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(
+        self, database: Database, *, workers: int, on_lost: Callable[[int], Awaitable[None]], in_server: bool = True
+    ) -> None:
         self._database = database
         self._workers = workers
+        self._in_server = in_server
         self._on_lost = on_lost
         self._incarnation = uuid4()
         self._begun = monotonic()
@@ -44,6 +47,8 @@ class MemoryLease:
                 f"the memory store {row.name} lives in one process, and this server runs {self._workers} workers; "
                 "set MEDIASTORE_WORKERS=1 or use a filesystem store"
             )
+        if not self._in_server:
+            raise StoreUnavailable(f"the memory store {row.name} lives in a server process, and this is a worker alone")
         async with self._taking:
             await self._connected()
             if row.id in self._held:
