@@ -1,11 +1,10 @@
 """Records, identifier types and history over HTTP."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Controller, Request, delete, get, patch, post, put
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter
 from litestar.response import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
@@ -31,7 +30,8 @@ from mediastore.errors import MediastoreError
 from mediastore.events.schemas import EventPage
 from mediastore.http.bodies import accepts
 from mediastore.http.conditions import tags, weakly
-from mediastore.http.errors import HeaderInvalid, RequestError
+from mediastore.http.cursors import Cursor, Limit, opaque, position
+from mediastore.http.errors import HeaderInvalid
 from mediastore.http.paths import quoted, tail
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
@@ -41,8 +41,6 @@ Describe: TypeAlias = Callable[[MediastoreError], tuple[int, dict[str, Any]]]
 """From an error to its status and the problem that tells of it."""
 
 Name = Annotated[str, PathParameter(description="The name it was created with", max_length=63)]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Size of a page")]
-Cursor = Annotated[str | None, QueryParameter(max_length=100, description="`next` of the page before")]
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="The record's ETag as you know it; 412 when it has changed since")
 ]
@@ -189,23 +187,6 @@ def revisions(if_match: str | None) -> list[int] | None:
     if not all(tag.strip('"').isdecimal() and len(tag) < 20 for tag in found):
         raise HeaderInvalid(f'If-Match: {if_match!r} is no ETag of a record; it looks like "3"')
     return [int(tag.strip('"')) for tag in found]
-
-
-def opaque(id: int | None) -> str | None:
-    return None if id is None else urlsafe_b64encode(str(id).encode()).decode().rstrip("=")
-
-
-def position(cursor: str | None) -> int | None:
-    """What `opaque` made. Raises for anything else."""
-    if cursor is None:
-        return None
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        if not text.isdecimal() or len(text) > 18:
-            raise ValueError(text)
-        return int(text)
-    except ValueError as error:
-        raise RequestError(f"the cursor {cursor!r} is none of ours; send `next` of the page before, unchanged") from error
 
 
 def result(outcome: Outcome, describe: Describe) -> BatchResult:
