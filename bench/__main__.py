@@ -7,6 +7,7 @@ from time import monotonic
 
 import msgspec
 
+from bench.direct import DIRECT_ROWS
 from bench.files import FILE_ROWS
 from bench.memory import MEMORY_ROWS
 from bench.parts import assembled
@@ -15,7 +16,7 @@ from bench.rows import Row, run, say, table
 from bench.s3 import S3_ROWS
 
 RESULTS = Path(__file__).with_name("results.json")
-ROWS: list[Row] = [*RECORD_ROWS, *FILE_ROWS, *S3_ROWS, *MEMORY_ROWS]
+ROWS: list[Row] = [*RECORD_ROWS, *FILE_ROWS, *S3_ROWS, *DIRECT_ROWS, *MEMORY_ROWS]
 
 
 def main() -> int:

@@ -1,12 +1,13 @@
 """The one place where the parts are put together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Router
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.params import QueryParameter
 from litestar.static_files import create_static_files_router
@@ -44,14 +45,25 @@ from mediastore.logging import access_log
 from mediastore.openapi import ASSETS, ASSETS_PATH, openapi_config
 from mediastore.placement.memory_lease import MemoryLease
 from mediastore.placement.probe import StoreProbe
+from mediastore.placement.quotas import Quotas
 from mediastore.placement.registry import Registry
 from mediastore.placement.routes import S3ConfigController, StoreController
 from mediastore.placement.service import Placement
 from mediastore.problem_table import answer_error, describe
 from mediastore.settings import Settings
+from mediastore.transfers import queries as transfer_queries
 from mediastore.transfers.cleanup import Cleanup
+from mediastore.transfers.completion import SETTLE, VERIFY, Completion
+from mediastore.transfers.direct import DirectUploads
 from mediastore.transfers.downloads import Downloads
+from mediastore.transfers.ledger import Ledger
+from mediastore.transfers.links import Links
+from mediastore.transfers.parts import PartReceiver
+from mediastore.transfers.requests import Requests
 from mediastore.transfers.routes import BodyLimits, ContentController
+from mediastore.transfers.sites import Sites
+from mediastore.transfers.tickets import Tickets
+from mediastore.transfers.upload_routes import UploadController
 from mediastore.transfers.uploads import Uploads
 from stores.kinds import StoreKind, load_kinds
 
@@ -112,37 +124,76 @@ class Services:
             on_change=self.rules.forget,
             clock=clock,
         )
-        self.probe = StoreProbe(self.database, registry=self.registry)
+        self.probe = StoreProbe(self.database, registry=self.registry, origins=settings.cors_origins)
         self.identifier_types = IdentifierTypes(self.database, rules=self.rules)
         drafts = Drafts(self.rules, default_store=settings.default_store, max_metadata_depth=settings.max_metadata_depth)
         self.catalog = Catalog(
             self.database, drafts=drafts, pid_prefix=settings.pid_prefix, on_doomed=self._clean_soon, clock=clock
         )
         self.batch = Batch(self.database, catalog=self.catalog, drafts=drafts, max_items=settings.max_batch_items, clock=clock)
+        self.quotas = Quotas(self.database)
+        self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(
+            self.database, ledger=self._ledger, registry=self.registry, max_bytes=settings.max_upload_bytes, clock=clock
+        )
+        tickets = Tickets(settings.secret_key, clock=clock)
+        self.completion = Completion(
             self.database,
-            catalog=self.catalog,
-            drafts=drafts,
+            ledger=self._ledger,
             registry=self.registry,
-            on_doomed=self._clean_soon,
-            max_bytes=settings.max_upload_bytes,
+            credentials=self.credentials,
+            jobs=self.jobs,
+            idle_s=settings.upload_idle_s,
+            grace_s=settings.upload_grace_s,
+            inline_bytes=settings.verify_inline_bytes,
             clock=clock,
         )
-        self.downloads = Downloads(
+        self.direct_uploads = DirectUploads(
             self.database,
+            ledger=self._ledger,
+            completion=self.completion,
+            requests=Requests(tickets, ttl_s=settings.presigned_url_ttl_s, clock=clock),
+            tickets=tickets,
             catalog=self.catalog,
             registry=self.registry,
-            presigned_ttl_s=settings.presigned_url_ttl_s,
+            credentials=self.credentials,
+            max_bytes=settings.max_upload_bytes,
+            idle_s=settings.upload_idle_s,
+            clock=clock,
+        )
+        self.part_receiver = PartReceiver(
+            self.database,
+            ledger=self._ledger,
+            registry=self.registry,
+            tickets=tickets,
+            idle_s=settings.upload_idle_s,
+            clock=clock,
+        )
+        self.downloads = Downloads(self.database, catalog=self.catalog, registry=self.registry, clock=clock)
+        self.links = Links(
+            self.database,
+            downloads=self.downloads,
+            registry=self.registry,
+            tickets=tickets,
+            credentials=self.credentials,
+            ttl_s=settings.presigned_url_ttl_s,
             clock=clock,
         )
         self.cleanup = Cleanup(
-            self.database, uploads=self.uploads, registry=self.registry, stale_s=settings.upload_stale_s, clock=clock
+            self.database,
+            ledger=self._ledger,
+            completion=self.completion,
+            registry=self.registry,
+            stale_s=settings.upload_stale_s,
+            grace_s=settings.upload_grace_s,
+            quarantine_s=settings.quarantine_s,
+            clock=clock,
         )
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
         self.health = Health(self.database, registry=self.registry, metrics=self.metrics)
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
-        self._living = Loop("uploads", self.uploads.show_life, interval_s=settings.upload_stale_s / 4)
+        self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
         self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
         self._starting = Loop(
             "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
@@ -150,7 +201,10 @@ class Services:
 
     def job_list(self) -> list[Job]:
         """Every kind of job that workers do."""
-        return []
+        return [
+            Job(name=VERIFY, run=self.completion.verify),
+            Job(name=SETTLE, run=self.completion.settle),
+        ]
 
     def schedule_list(self) -> list[Schedule]:
         """Every kind of job that the clock makes."""
@@ -205,10 +259,17 @@ class Services:
         """Make this process the home of the memory stores that have none, so that what was lost is known at once."""
         await self.placement.open_memory_stores()
 
+    async def _show_life(self) -> None:
+        await self.uploads.show_life()
+        await self.part_receiver.show_life()
+
     async def _memory_lost(self, store: int) -> None:
         async with self.database.transaction() as connection:
             reason = "it was in the memory of a server process that has ended"
             records = await catalog_queries.set_lost(connection, store, reason=reason, actor=NOT_A_PERSON)
+            uploads = await transfer_queries.uploads_in(connection, store)
+        for upload in uploads:
+            await self._ledger.give_up(upload.id, upload.media, reason="lost", withdraw=False)
         if records:
             self._log.warning("records were lost with the memory of an earlier process", store=store, records=records)
 
@@ -235,7 +296,12 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "catalog": services.catalog,
         "batch": services.batch,
         "uploads": services.uploads,
+        "direct_uploads": services.direct_uploads,
+        "part_receiver": services.part_receiver,
         "downloads": services.downloads,
+        "links": services.links,
+        "quotas": services.quotas,
+        "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
     }
@@ -249,6 +315,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             StoreController,
             MediaController,
             ContentController,
+            UploadController,
             history,
             versions,
         ],
@@ -262,6 +329,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             **{name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()},
         },
         exception_handlers={Exception: answer_error},
+        cors_config=cors(settings.cors_origins),
         before_request=refuse_unknown_query,
         lifespan=[lifespan],
         openapi_config=openapi_config(),
@@ -270,6 +338,19 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         logging_config=None,
     )
     return Application(app, services, settings)
+
+
+def cors(origins: Sequence[str]) -> CORSConfig | None:
+    """What pages of these origins may do here. They bring their token with each call: no cookies, so no credentials."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "Location", "Content-Range", "Content-Disposition", "Repr-Digest", "Retry-After", "X-Request-ID"],
+        max_age=600,
+    )
 
 
 class Application:

@@ -26,6 +26,7 @@ TAGS = [
     Tag(name="Access", description="Who you are: log-in, tokens, API keys."),
     Tag(name="Records", description="What a PID names: identifiers, metadata, tags, access, expiry, history."),
     Tag(name="Content", description="Bytes in and out."),
+    Tag(name="Direct uploads", description="Large content straight to its store, in parts, resumable."),
     Tag(name="Identifier types", description="Patterns that PIDs and identifiers must match."),
     Tag(name="Stores", description="Where bytes lie, and the S3 services that several stores share."),
     Tag(name="Users", description="Accounts, for administrators."),

@@ -9,6 +9,7 @@ from mediastore.catalog.pids import LONGEST
 from mediastore.catalog.schemas import Media, MediaCreate
 from mediastore.openapi_schemas import Json, without_null
 from mediastore.transfers.form import LISTS
+from mediastore.transfers.schemas import Upload
 
 REQUEST_ID = "X-Request-ID"
 SHA256 = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:"
@@ -24,11 +25,13 @@ class Detail(Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     """Headers of the request, from `ASKED`, that no parameter of the handler is named for."""
     takes_bytes: bool = False
-    form: type | None = None
-    """The struct whose fields a form may have, beside the file."""
+    form: type | Json | None = None
+    """The struct whose fields a form may have, beside the file, or the form's own schema."""
     gives_bytes: bool = False
     answers: Mapping[int, tuple[str, ...]] = MappingProxyType({})
     """Every status that is no refusal, each with its headers, from `HEADERS`. Empty: the handler's status without any."""
+    kinds: Mapping[int, type] = MappingProxyType({})
+    """The type of the JSON of a status, where it is not the same of all."""
     said: Mapping[int, str] = MappingProxyType({})
     """What a status means, where its name does not tell."""
 
@@ -86,6 +89,32 @@ DETAILS: Mapping[str, Detail] = {
     "media_list": Detail(public=True),
     "media_read": Detail(
         public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
+    ),
+    "uploads_begin": Detail(answers={201: ("Location", "Cache-Control")}),
+    "uploads_show": Detail(public=True, answers={200: ("Cache-Control",)}),
+    "uploads_fresh_parts": Detail(public=True, answers={200: ("Cache-Control",)}),
+    "uploads_complete": Detail(
+        public=True,
+        answers={200: ("Location",), 202: ("Location", "Retry-After", "Cache-Control")},
+        kinds={200: Media, 202: Upload},
+        said={200: "Verified: the record, with its new content", 202: "A job verifies the bytes; Location tells how far it is"},
+    ),
+    "uploads_cancel": Detail(public=True),
+    "uploads_send_part": Detail(
+        asks=DIGESTS, takes_bytes=True, answers={200: ("ETag",)}, said={200: "The part is there; ETag names it"}
+    ),
+    "uploads_send_form": Detail(
+        form={
+            "type": "object",
+            "properties": {
+                "token": {"type": "string", "maxLength": 200, "description": "From the fields that the upload gave"},
+                "file": BYTES | {"description": "The bytes; the last part of the form"},
+            },
+            "required": ["token", "file"],
+            "additionalProperties": False,
+        },
+        answers={200: ("ETag",)},
+        said={200: "The content is there; complete the upload"},
     ),
     "versions_read": Detail(public=True),
 }

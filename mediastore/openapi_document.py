@@ -86,7 +86,7 @@ def describe_app(app: Litestar) -> Json:
     """The whole document, as JSON."""
     document: Json = app.openapi_schema.to_schema()
     operations = list(_operations(app, document))
-    kinds = [kind for each in operations for kind in (each.body, each.answer) if kind is not None]
+    kinds = [kind for each in operations for kind in (each.body, each.answer, *each.detail.kinds.values()) if kind is not None]
     schemas = Schemas([*kinds, Problem])
     for each in operations:
         _complete(each, schemas)
@@ -157,7 +157,8 @@ def _body(each: Operation, schemas: Schemas) -> Json | None:
             media["examples"] = {name: {"value": value} for name, value in BODIES[each.body].items()}
         return {"application/json": media}
     if each.detail.form is not None:
-        return {FORM_TYPE: {"schema": form(schemas.component(each.detail.form)["properties"])}}
+        fields = each.detail.form
+        return {FORM_TYPE: {"schema": form(schemas.component(fields)["properties"]) if isinstance(fields, type) else fields}}
     return {OCTETS: {"schema": BYTES}} if each.detail.takes_bytes else None
 
 
@@ -169,8 +170,9 @@ def _answer(each: Operation, status: int, schemas: Schemas) -> Json:
     }
     if status in {204, 304, 307} or each.method == "head":
         return answer
-    if each.answer is not None:
-        content: Json = {"application/json": {"schema": schemas.of(each.answer)}}
+    kind = each.detail.kinds.get(status, each.answer)
+    if kind is not None:
+        content: Json = {"application/json": {"schema": schemas.of(kind)}}
     elif each.detail.gives_bytes:
         content = {"*/*": {"schema": BYTES}}
     else:

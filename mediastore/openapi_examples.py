@@ -15,6 +15,7 @@ from mediastore.catalog.schemas import (
 )
 from mediastore.http.problems import Problem
 from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
+from mediastore.transfers.schemas import PartsAsked, UploadBegin, UploadComplete, UrlsAsked
 
 PID = "IFCB101_D20240101T000000"
 AT = "2026-01-01T00:00:00Z"
@@ -53,6 +54,19 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         "for a week": {"pid": "scratch/2026/a", "ttl_s": 604800},
         "PID of the server's": {},
     },
+    UploadBegin: {
+        "chosen by size": {
+            "pid": "cast/7/raw",
+            "size": 10,
+            "media_type": "application/x-cast",
+            "filename": "cast7.dat",
+            "checksums": {"sha256": "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"},
+        },
+        "in parts": {"pid": "cast/8/raw", "size": 209715200, "method": "multipart", "part_size": 16777216, "tags": ["raw"]},
+    },
+    PartsAsked: {"two again": {"parts": [{"number": 1}, {"number": 2, "checksums": {"md5": "XrY7u+Ae7tCTyyK7j1rNww=="}}]}},
+    UploadComplete: {"what is there": {}, "these parts": {"parts": [{"number": 1, "etag": '"part-17"'}]}},
+    UrlsAsked: {"two records": {"items": [{"pid": PID}, {"pid": "cast/7/raw", "version": 1}], "expires_s": 600}},
     MediaChange: {
         "metadata and tags": {"metadata": {"depth": 13.1, "checked": True}, "tags": ["raw", "checked"]},
         "taken away": {"metadata": {"checked": None}, "identifiers": {"CRUISE": None}},

@@ -59,6 +59,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_lost_s: Annotated[float, Meta(ge=1, le=3600)] = 20
     job_log_ttl_s: Seconds = 604800
 
+    upload_idle_s: Seconds = 86_400
+    upload_grace_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 3600
+    verify_inline_bytes: Annotated[int, Meta(ge=0)] = 16 * 1024 * 1024
+    quarantine_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 604_800
+    cors_origins: tuple[str, ...] = ()
     upload_stale_s: Annotated[float, Meta(ge=1, le=315_360_000)] = 120
     cleanup_interval_s: Seconds = 30
     login_attempts: Count = 5

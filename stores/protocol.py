@@ -88,6 +88,8 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The store's opaque tag, without quotes. Never a digest."""
     checksums: Mapping[str, str] = {}
     """Digests of the part that the store attests, lower-case hex by algorithm; often empty."""
+    modified_at: datetime | None = None
+    """When it came, aware UTC, by the store's clock."""
 
 
 class Writer(Protocol):

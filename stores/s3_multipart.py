@@ -165,6 +165,7 @@ def _part_info(found: Mapping[str, Any]) -> PartInfo:
         size=found["Size"],
         etag=str(found.get("ETag", "")).strip('"'),
         checksums=checksums_in_hex(found),
+        modified_at=found.get("LastModified"),
     )
 
 

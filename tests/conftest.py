@@ -5,6 +5,9 @@ embedded PostgreSQL of its own, in a folder that goes away with it.
 """
 
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +17,12 @@ import pytest
 
 from mediastore.database import migrate
 from mediastore.embedded import EmbeddedPostgres
+from stores.config import S3Access
 from tests.database import DatabaseServer, run
 from tests.server import Server, running_server
+
+ROOT_KEY = "ministack-key"
+ROOT_SECRET = "ministack-secret"
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +65,30 @@ def admin(server: Server) -> Iterator[httpx.Client]:
     """A client of the shared server, logged in as its administrator."""
     with server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
+    """A server that looks at signatures, expiry, checksums and policies; moto accepts any."""
+    folder = tmp_path_factory.mktemp("ministack")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        environment = os.environ | {
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+            "SERVICES": "s3,sts,iam",
+            "GATEWAY_PORT": str(port),
+            "LOG_LEVEL": "ERROR",
+        }
+        server = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "hypercorn", "--bind", f"fd://{listening.fileno()}", "ministack.app:app"],
+            env=environment,
+            cwd=folder,
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    yield S3Access(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", access_key=ROOT_KEY, secret_key=ROOT_SECRET)
+    server.kill()
+    server.wait(30)

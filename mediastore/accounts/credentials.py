@@ -11,7 +11,7 @@ from mediastore.accounts import queries
 from mediastore.accounts.access import require
 from mediastore.accounts.errors import CredentialsWrong, KeyInvalid, KeyNotFound, NotAllowed
 from mediastore.accounts.queries import AccountRow
-from mediastore.accounts.schemas import Caller, Identity, Key, KeyCreate, Scope, Token
+from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity, Key, KeyCreate, Scope, Token
 from mediastore.accounts.tokens import Claims, Tokens
 from mediastore.clock import Clock, sensible
 from mediastore.database import Connection, Database
@@ -44,6 +44,14 @@ class Credentials:
         while len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
         return identity
+
+    async def identity_of(self, name: str) -> Identity:
+        """Who this is, for what was begun with a credential of theirs. Raises `CredentialsWrong` when the account is gone."""
+        async with self._database.connection() as connection:
+            account = await queries.account_by_name(connection, name)
+        if account is None or account.disabled:
+            raise CredentialsWrong(f"the account {name} is gone or switched off")
+        return _identity(account, ALL_SCOPES)
 
     async def exchange(self, key: str) -> Token:
         """A token that does what the key does, and ends with it."""

@@ -326,6 +326,26 @@ async def withdraw_pristine(connection: Connection, media: int) -> bool:
     return bool(gone)
 
 
+class Failed(Struct, frozen=True, kw_only=True):
+    pid: str
+    revision: int
+    before: Status
+
+
+async def set_failed(connection: Connection, media: int, *, reason: str) -> Failed | None:
+    """Say of a record without content that it has failed; None where it has content. The caller holds the record's lock."""
+    row = await connection.fetchrow(
+        """
+        UPDATE media m SET status = 'failed', status_reason = $2, revision = m.revision + 1, updated_at = now()
+        FROM media b WHERE b.id = $1 AND m.id = b.id AND m.status IN ('pending', 'failed') AND m.version = 0
+        RETURNING m.pid, m.revision, b.status AS before
+        """,
+        media,
+        reason,
+    )
+    return Failed(**row) if row else None
+
+
 async def set_lost(connection: Connection, store: int, *, reason: str, actor: str) -> int:
     """Say of every record whose current content was in this store that it is lost; returns how many."""
     rows = await connection.fetch(

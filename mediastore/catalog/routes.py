@@ -26,7 +26,6 @@ from mediastore.catalog.schemas import (
     VersionList,
 )
 from mediastore.catalog.service import Catalog
-from mediastore.errors import MediastoreError
 from mediastore.events.schemas import EventPage
 from mediastore.http.bodies import accepts
 from mediastore.http.conditions import tags, weakly
@@ -37,7 +36,7 @@ from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-Describe: TypeAlias = Callable[[MediastoreError], tuple[int, dict[str, Any]]]
+Describe: TypeAlias = Callable[[Exception], tuple[int, dict[str, Any]]]
 """From an error to its status and the problem that tells of it."""
 
 Name = Annotated[str, PathParameter(description="The name it was created with", max_length=63)]

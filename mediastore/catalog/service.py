@@ -197,6 +197,22 @@ class Catalog:
             raise NotAllowed(f"{caller.identity.name} may read {pid} but not {to} it", pid=pid)
         return row
 
+    async def note_failed(self, connection: Connection, media: int, *, reason: str, actor: str) -> None:
+        """An upload failed: a record without any content says so."""
+        failed = await queries.set_failed(connection, media, reason=reason)
+        if failed is not None:
+            await events.append(
+                connection,
+                kind="media",
+                subject=failed.pid,
+                media=media,
+                revision=failed.revision,
+                actor=actor,
+                action="failed",
+                changes={"status": Change(before=failed.before, after="failed"), "status_reason": Change(after=reason)},
+                request_id=None,
+            )
+
     async def note(
         self,
         connection: Connection,

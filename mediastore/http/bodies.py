@@ -19,17 +19,20 @@ class Accepts(TypedDict):
     opt: dict[str, Any]
 
 
-def accepts(kind: type[Any]) -> Accepts:
-    """Keyword arguments of a route decorator: its handler gets the request's JSON as `asked`, an instance of `kind`."""
-    return {"dependencies": {"asked": Provide(_reader(kind))}, "opt": {BODY: kind}}
+def accepts(kind: type[Any], *, optional: bool = False) -> Accepts:
+    """Keyword arguments of a route decorator: its handler gets the request's JSON as `asked`, an instance of `kind`.
+
+    `optional`: no body at all is an empty object.
+    """
+    return {"dependencies": {"asked": Provide(_reader(kind, optional=optional))}, "opt": {BODY: kind}}
 
 
-def _reader(kind: type[Body]) -> Callable[[Request[Any, Any, Any]], Awaitable[Body]]:
+def _reader(kind: type[Body], *, optional: bool) -> Callable[[Request[Any, Any, Any]], Awaitable[Body]]:
     decoder = msgspec.json.Decoder(kind)
 
     async def read_body(request: Request[Any, Any, Any]) -> Body:
         try:
-            return decoder.decode(await request.body())
+            return decoder.decode(await request.body() or (b"{}" if optional else b""))
         except msgspec.ValidationError as error:
             what, _, place = str(error).partition(" - at ")
             field = place.strip("`").removeprefix("$").removeprefix(".")

@@ -7,6 +7,7 @@ PlacementError
 ├── StoreOverlaps           its place is, or lies in, another store's place
 ├── StoreInUse              records or bytes depend on where it is; `records` says how many
 ├── StoreDisabled           switched off by an administrator
+├── QuotaExceeded           more than the store, or one owner, may have
 ├── S3ConfigNotFound
 ├── S3ConfigExists
 ├── S3ConfigInUse           stores depend on it
@@ -42,6 +43,10 @@ class StoreInUse(PlacementError):
 
 class StoreDisabled(PlacementError):
     code = "store_disabled"
+
+
+class QuotaExceeded(PlacementError):
+    code = "quota_exceeded"
 
 
 class S3ConfigNotFound(PlacementError):

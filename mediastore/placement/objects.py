@@ -77,6 +77,33 @@ async def doom(connection: Connection, object: int, *, reason: str, wait_s: floa
     )
 
 
+async def quarantine(connection: Connection, object: int, *, reason: str) -> None:
+    """The bytes are not what they should be: nobody reads them, and they stay for a look before they go."""
+    await connection.execute(
+        """
+        UPDATE stored_object SET state = 'quarantined', state_reason = $2, doomed_at = now(), next_attempt_at = now()
+        WHERE id = $1 AND state IN ('writing', 'verifying')
+        """,
+        object,
+        reason,
+    )
+
+
+async def end_quarantine(connection: Connection, *, after_s: float, limit: int) -> int:
+    """Decide that bytes go which have been in quarantine for `after_s`; returns how many."""
+    rows = await connection.fetch(
+        """
+        UPDATE stored_object SET state = 'purging', next_attempt_at = now() WHERE id IN (
+            SELECT id FROM stored_object WHERE state = 'quarantined' AND next_attempt_at < now() - make_interval(secs => $1)
+            ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING id
+        """,
+        after_s,
+        limit,
+    )
+    return len(rows)
+
+
 async def doom_again(connection: Connection, *, store: int, key: str, reason: str) -> None:
     """Bytes came to a key after it was purged: they go too, whether or not the key still has a row."""
     await connection.execute(
@@ -112,16 +139,11 @@ async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s
 
 
 DOOMED = """
-SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, u.id IS NOT NULL AS maybe_open
-FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id AND u.state <> 'completed'
-WHERE o.state = 'purging'
+SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, coalesce(u.state <> 'completed', false) AS maybe_open
+FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id LEFT JOIN upload l ON l.landing = o.id
+WHERE o.state = 'purging' AND greatest(u.urls_until, l.urls_until, '-infinity') < now()
 """
-
-
-async def doomed_of(connection: Connection, media: int) -> list[Doomed]:
-    """The objects of one record whose bytes are to go."""
-    rows = await connection.fetch(f"{DOOMED} AND o.media = $1 ORDER BY o.id", media)
-    return [Doomed(**row) for row in rows]
+"""What a presigned URL may still write to is not purged before the URL has ended: its bytes would come back."""
 
 
 async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, but: Sequence[int] = ()) -> list[Doomed]:
@@ -143,11 +165,18 @@ async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, bu
 
 
 async def set_purged(connection: Connection, object: int, *, receipt: Mapping[str, object]) -> None:
-    """The bytes are gone. What never belonged to a record, or whose record was withdrawn, leaves no row."""
+    """The bytes are gone. What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload,
+    whose end can be asked for."""
     await connection.execute(
         "UPDATE stored_object SET state = 'purged', receipt = $2 WHERE id = $1 AND state = 'purging'", object, receipt
     )
-    await connection.execute("DELETE FROM stored_object WHERE id = $1 AND state = 'purged' AND media IS NULL", object)
+    await connection.execute(
+        """
+        DELETE FROM stored_object WHERE id = $1 AND state = 'purged' AND media IS NULL
+            AND NOT EXISTS (SELECT FROM upload WHERE stored_object = $1 AND method <> 'proxied')
+        """,
+        object,
+    )
 
 
 async def set_purge_failed(connection: Connection, object: int, *, reason: str) -> None:

@@ -1,7 +1,7 @@
 """Try a store out: write, read, check and delete one small object."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import TypeVar
 
@@ -25,9 +25,10 @@ LEASE_S = 300
 
 
 class StoreProbe:
-    def __init__(self, database: Database, *, registry: Registry) -> None:
+    def __init__(self, database: Database, *, registry: Registry, origins: Sequence[str]) -> None:
         self._database = database
         self._registry = registry
+        self._origins = origins
 
     async def run(self, name: str, *, caller: Caller) -> Probe:
         require(caller.identity, "admin", to="probe stores")
@@ -43,8 +44,17 @@ class StoreProbe:
         store = await _step(steps, "open", lambda: self._registry.get(row.id, even_disabled=True))
         if store is not None:
             await self._exercise(row, store, steps)
+            if store.features.presigned and self._origins:
+                await _step(steps, "cors", lambda: self._check_cors(store))
         features = {} if store is None else {field: getattr(store.features, field) for field in store.features.__struct_fields__}
         return Probe(store=name, ok=all(step.ok for step in steps), steps=steps, features=features)
+
+    async def _check_cors(self, store: Store) -> bool:
+        """Whether pages of our origins may send to the store by themselves; raises what has to be set."""
+        for origin in self._origins:
+            if wrong := await store.cors(origin):
+                raise StoreError(wrong)
+        return True
 
     async def _exercise(self, row: StoreRow, store: Store, steps: list[ProbeStep]) -> None:
         key, content = objects.new_key(), secrets.token_bytes(SIZE)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from mediastore.database import Connection
-from mediastore.placement.schemas import AddressingStyle, Algorithm, Retention, S3Config, StoreShown
+from mediastore.placement.schemas import AddressingStyle, Algorithm, Amount, OwnerUsage, Quota, Retention, S3Config, StoreShown
 
 
 class S3ConfigRow(Struct, frozen=True, kw_only=True):
@@ -46,6 +46,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     options: Raw
     checksums: list[Algorithm]
     retention: Raw
+    quota: Raw
     enabled: bool
     incarnation: UUID | None
     revision: int
@@ -63,6 +64,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
             options=msgspec.json.decode(self.options),
             checksums=tuple(self.checksums),
             retention=self.policy(),
+            quota=self.limits(),
             enabled=self.enabled,
             created_at=self.created_at,
             updated_at=self.updated_at,
@@ -71,13 +73,16 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     def policy(self) -> Retention:
         return msgspec.json.decode(self.retention, type=Retention)
 
+    def limits(self) -> Quota:
+        return msgspec.json.decode(self.quota, type=Quota)
+
 
 S3_CONFIG_COLUMNS = (
     "id, name, endpoint_url, region, addressing_style, access_key_sealed, secret_key_sealed, created_at, updated_at"
 )
 STORES = """
 SELECT s.id, s.name, s.kind, s.bucket, s.prefix, s.path, s.s3_config, c.name AS s3_config_name, s.options, s.checksums,
-    s.retention, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
+    s.retention, s.quota, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
 FROM store s LEFT JOIN s3_config c ON c.id = s.s3_config
 WHERE s.deleted_at IS NULL
 """
@@ -109,8 +114,9 @@ async def store_by_id(connection: Connection, id: int) -> StoreRow | None:
 async def insert_store(connection: Connection, row: StoreRow) -> None:
     await connection.execute(
         """
-        INSERT INTO store (name, kind, bucket, prefix, path, s3_config, options, checksums, retention)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        INSERT INTO store (name, kind, bucket, prefix, path, s3_config, options, checksums, retention,
+            quota)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
         row.name,
         row.kind,
@@ -121,6 +127,7 @@ async def insert_store(connection: Connection, row: StoreRow) -> None:
         row.options,
         row.checksums,
         row.retention,
+        row.quota,
     )
 
 
@@ -128,7 +135,7 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
     await connection.execute(
         """
         UPDATE store SET bucket = $2, prefix = $3, path = $4, s3_config = $5, options = $6, checksums = $7, retention = $8,
-            enabled = $9, revision = revision + 1, updated_at = now()
+            enabled = $9, quota = $10, revision = revision + 1, updated_at = now()
         WHERE id = $1
         """,
         row.id,
@@ -140,12 +147,47 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
         row.checksums,
         row.retention,
         row.enabled,
+        row.quota,
     )
 
 
 async def delete_store(connection: Connection, id: int) -> None:
     """The row stays for the tombstones that point at it; the name becomes free."""
     await connection.execute("UPDATE store SET deleted_at = now(), enabled = false, revision = revision + 1 WHERE id = $1", id)
+
+
+async def lock_quota(connection: Connection, store: int) -> None:
+    """One promise at a time. Rows that point at the store can be written meanwhile, its settings can't."""
+    await connection.execute("SELECT FROM store WHERE id = $1 FOR NO KEY UPDATE", store)
+
+
+async def usage_by_owner(connection: Connection, store: int, *, owner: str | None) -> list[OwnerUsage]:
+    """What is used, kept by triggers on the objects, and what uploads that have not ended reserve; of one owner or of all."""
+    rows = await connection.fetch(
+        """
+        WITH reserved AS (
+            SELECT m.owner, count(*) AS objects, sum(u.reserved) AS bytes
+            FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN media m ON m.id = o.media
+            WHERE u.state IN ('open', 'verifying') AND o.store = $1 AND ($2::text IS NULL OR m.owner = $2) GROUP BY m.owner
+        ), used AS (
+            SELECT owner, object_count AS objects, byte_count AS bytes FROM store_usage
+            WHERE store = $1 AND object_count > 0 AND ($2::text IS NULL OR owner = $2)
+        )
+        SELECT owner, coalesce(u.objects, 0)::bigint AS used_objects, coalesce(u.bytes, 0)::bigint AS used_bytes,
+            coalesce(r.objects, 0)::bigint AS reserved_objects, coalesce(r.bytes, 0)::bigint AS reserved_bytes
+        FROM used u FULL JOIN reserved r USING (owner) ORDER BY owner
+        """,
+        store,
+        owner,
+    )
+    return [
+        OwnerUsage(
+            owner=row["owner"],
+            used=Amount(bytes=row["used_bytes"], objects=row["used_objects"]),
+            reserved=Amount(bytes=row["reserved_bytes"], objects=row["reserved_objects"]),
+        )
+        for row in rows
+    ]
 
 
 async def incarnation(connection: Connection, store: int) -> UUID | None:

@@ -11,6 +11,7 @@ from mediastore.http.bodies import accepts
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
 from mediastore.placement.probe import StoreProbe
+from mediastore.placement.quotas import Quotas
 from mediastore.placement.schemas import (
     Probe,
     S3Config,
@@ -21,6 +22,7 @@ from mediastore.placement.schemas import (
     StoreCreate,
     StoreList,
     StoreShown,
+    Usage,
 )
 from mediastore.placement.service import Placement
 
@@ -54,6 +56,10 @@ class StoreController(Controller):
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete a store that nothing is in")
     async def remove(self, name: Name, caller: Provided[Caller], placement: Provided[Placement]) -> None:
         await placement.delete_store(name, caller=caller)
+
+    @get("/{name:str}/usage", responses=problems(401, 403, 404), summary="What a store holds, against its quota")
+    async def usage(self, name: Name, caller: Provided[Caller], quotas: Provided[Quotas]) -> Usage:
+        return await quotas.usage(name, caller=caller)
 
     @post("/{name:str}/probe", status_code=HTTP_200_OK, responses=problems(401, 403, 404), summary="Try a store out")
     async def probe(self, name: Name, caller: Provided[Caller], store_probe: Provided[StoreProbe]) -> Probe:

@@ -28,6 +28,43 @@ class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """No record may live longer, counted from now."""
 
 
+Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Quota(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a store may hold, uploads under way included; null is without a limit."""
+
+    bytes: Limit | None = None
+    objects: Limit | None = None
+    bytes_per_owner: Limit | None = None
+    objects_per_owner: Limit | None = None
+
+    def any(self) -> bool:
+        """Whether anything is limited."""
+        return any(getattr(self, name) is not None for name in self.__struct_fields__)
+
+
+class Amount(Struct, frozen=True, kw_only=True):
+    bytes: int
+    objects: int
+
+
+class OwnerUsage(Struct, frozen=True, kw_only=True):
+    owner: str
+    used: Amount
+    reserved: Amount
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What a store holds, and what was promised to uploads under way. Others than administrators see their own share alone."""
+
+    store: str
+    quota: Quota
+    used: Amount
+    reserved: Amount
+    owners: list[OwnerUsage]
+
+
 class S3ConfigCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ResourceName
     endpoint_url: Text | None = None
@@ -76,6 +113,7 @@ class StoreCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     options: dict[str, Any] = {}
     checksums: Checksums = ("md5", "sha256")
     retention: Retention = Retention()
+    quota: Quota = Quota()
 
 
 class StoreChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +124,7 @@ class StoreChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     options: dict[str, Any] | UnsetType = UNSET
     checksums: Checksums | UnsetType = UNSET
     retention: Retention | UnsetType = UNSET
+    quota: Quota | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
 
 
@@ -102,6 +141,7 @@ class StoreShown(Struct, frozen=True, kw_only=True, rename={"s3_config_name": "s
     options: dict[str, Any] | None = None
     checksums: tuple[Algorithm, ...] | None = None
     retention: Retention | None = None
+    quota: Quota | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -110,7 +150,7 @@ class StoreList(Struct, frozen=True, kw_only=True):
     items: list[StoreShown]
 
 
-StepName: TypeAlias = Literal["open", "write", "head", "read", "list", "delete", "gone"]
+StepName: TypeAlias = Literal["open", "write", "head", "read", "list", "delete", "gone", "cors"]
 
 
 class ProbeStep(Struct, frozen=True, kw_only=True):

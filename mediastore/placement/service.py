@@ -269,6 +269,7 @@ class Placement:
             options=_raw(request.options),
             checksums=sorted(set(request.checksums)),
             retention=_raw(_checked(request.retention)),
+            quota=_raw(request.quota),
             enabled=True,
             incarnation=None,
             revision=1,
@@ -289,6 +290,8 @@ class Placement:
             given["options"] = _raw(given["options"])
         if "retention" in given:
             given["retention"] = _raw(_checked(given["retention"]))
+        if "quota" in given:
+            given["quota"] = _raw(given["quota"])
         if "checksums" in given:
             given["checksums"] = sorted(set(given["checksums"]))
         return msgspec.structs.replace(before, **given)

@@ -65,6 +65,7 @@ class Store(Table, tablename="store"):
         help_text="Algorithms that the server computes of every object, so that there is a fact whatever the client claims.",
     )
     retention = JSONB(default="{}", help_text="How long the store keeps what it is given, where the record does not say.")
+    quota = JSONB(default="{}", help_text="What the store may hold, uploads under way included; an absent limit is none.")
     enabled = Boolean(default=True, help_text="Switched off, it takes and gives no bytes but loses none; purging goes on.")
     incarnation = UUID(
         default=None,
@@ -156,3 +157,27 @@ class StoredObject(Table, tablename="stored_object"):
     stored_object_stored_check = Check(
         "state <> 'stored' OR (media IS NOT NULL AND version IS NOT NULL AND size IS NOT NULL AND stored_at IS NOT NULL)"
     )
+
+
+class StoreUsage(Table, tablename="store_usage"):
+    """What each owner has in each store, kept by triggers on the objects, so that a quota is checked without counting them.
+
+    The key is (store, owner). Piccolo takes the last column that says `primary_key` for all of it, so a row of this table must
+    not be saved, refreshed or removed as an object. Statements are fine.
+    """
+
+    store = ForeignKey(
+        references=Store,
+        null=False,
+        primary_key=True,
+        on_delete=OnDelete.cascade,
+        on_update=OnUpdate.no_action,
+        help_text="Which store; with the owner it is the primary key.",
+    )
+    owner = Text(
+        default=None, primary_key=True, help_text="The owner of the records, whose share moves along when a record is handed on."
+    )
+    object_count = BigInt(default=None, help_text="Stored objects, old versions included.")
+    byte_count = BigInt(default=None, help_text="Their sizes together, which is what a quota of bytes is held against.")
+
+    store_usage_pkey = Unique([store, owner])

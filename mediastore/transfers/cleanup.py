@@ -13,13 +13,16 @@ from mediastore.errors import MediastoreError
 from mediastore.placement import objects
 from mediastore.placement.objects import Doomed
 from mediastore.placement.registry import Registry
-from mediastore.transfers import queries
-from mediastore.transfers.uploads import Uploads
+from mediastore.transfers import part_queries, queries
+from mediastore.transfers.completion import SETTLE, VERIFY, Completion
+from mediastore.transfers.ledger import Ledger
 from stores.errors import StoreError
 from stores.protocol import Store
 
 PATIENCE_S = 5
 """How long a run waits for stores; what takes longer goes on behind it."""
+FORGOTTEN_S = 300
+"""After so long without a sign of life a verification is enqueued again; while its job is there, that changes nothing."""
 LEASE_S = 120
 """How long one purger keeps others from the objects that it took."""
 
@@ -28,6 +31,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What one run did."""
 
     uploads_ended: int = 0
+    parts_ended: int = 0
     purged: int = 0
     failed: int = 0
 
@@ -35,22 +39,40 @@ class Report(Struct, frozen=True, kw_only=True):
 class Cleanup:
     """Safe to run twice and in parallel, on any machine."""
 
-    def __init__(self, database: Database, *, uploads: Uploads, registry: Registry, stale_s: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ledger: Ledger,
+        completion: Completion,
+        registry: Registry,
+        stale_s: float,
+        grace_s: float,
+        quarantine_s: float,
+        clock: Clock,
+    ) -> None:
         self._database = database
-        self._uploads = uploads
+        self._ledger = ledger
+        self._completion = completion
         self._registry = registry
         self._stale_s = stale_s
+        self._grace_s = grace_s
+        self._quarantine_s = quarantine_s
         self._clock = clock
         self._log = structlog.get_logger("mediastore.cleanup")
         self._purging: dict[int, asyncio.Task[tuple[int, int]]] = {}
 
     async def run_once(self, batch_size: int = 1000) -> Report:
-        """End stale uploads, then purge doomed objects, up to `batch_size` of each."""
+        """End what came to a stop, have silent uploads looked after, then purge doomed objects, up to `batch_size` of each."""
         ended = await self._end_stale(batch_size)
+        async with self._database.transaction() as connection:
+            parts = await part_queries.doom_stale_parts(connection, stale_s=self._stale_s, limit=batch_size)
+            await objects.end_quarantine(connection, after_s=self._quarantine_s, limit=batch_size)
+        await self._look_after_silent(batch_size)
         purged, failed = await self._purge(batch_size)
-        report = Report(uploads_ended=ended, purged=purged, failed=failed)
+        report = Report(uploads_ended=ended, parts_ended=parts, purged=purged, failed=failed)
         if report != Report():
-            self._log.info("cleaned up", uploads_ended=ended, purged=purged, failed=failed)
+            self._log.info("cleaned up", uploads_ended=ended, parts_ended=parts, purged=purged, failed=failed)
         return report
 
     async def close(self) -> None:
@@ -63,8 +85,16 @@ class Cleanup:
         async with self._database.connection() as connection:
             stale = await queries.stale_uploads(connection, stale_s=self._stale_s, limit=limit)
         for upload in stale:
-            await self._uploads.give_up(upload.id, upload.media, reason="interrupted", withdraw=False)
+            await self._ledger.give_up(upload.id, upload.media, reason="interrupted", withdraw=False)
         return len(stale)
+
+    async def _look_after_silent(self, limit: int) -> None:
+        """Direct uploads past their time are settled by a job, and so are those whose verification got lost."""
+        async with self._database.transaction() as connection:
+            silent = await queries.silent_uploads(connection, grace_s=self._grace_s, verifying_s=FORGOTTEN_S, limit=limit)
+            for upload in silent:
+                job = SETTLE if upload.state == "open" else VERIFY
+                await self._completion.enqueue(connection, job, upload.id, memory=upload.store_kind == "memory")
 
     async def _purge(self, limit: int) -> tuple[int, int]:
         """Purge in every store at once. A store that does not answer is left behind, and asked again when it has."""

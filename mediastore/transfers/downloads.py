@@ -21,7 +21,6 @@ from mediastore.transfers.errors import (
     ContentLost,
     ContentMissing,
     ContentUnavailable,
-    DirectUnavailable,
     VersionNotFound,
 )
 from mediastore.transfers.uploads import content_etag
@@ -36,6 +35,7 @@ REMEMBERED_S = 10
 class Download(Struct, frozen=True, kw_only=True):
     """Bytes that this caller may have, as they are kept."""
 
+    media: int
     pid: str
     version: int
     object: int
@@ -57,11 +57,10 @@ class Download(Struct, frozen=True, kw_only=True):
 
 
 class Downloads:
-    def __init__(self, database: Database, *, catalog: Catalog, registry: Registry, presigned_ttl_s: int, clock: Clock) -> None:
+    def __init__(self, database: Database, *, catalog: Catalog, registry: Registry, clock: Clock) -> None:
         self._database = database
         self._catalog = catalog
         self._registry = registry
-        self._presigned_ttl_s = presigned_ttl_s
         self._clock = clock
         self._whole: dict[int, float] = {}
 
@@ -107,18 +106,6 @@ class Downloads:
             raise _unavailable(download) from error
         return _chained(first, pieces)
 
-    async def direct(self, download: Download) -> str:
-        """A presigned URL for these bytes. It ends with the record's own expiry at the latest."""
-        store = await self._store(download)
-        if not store.features.presigned:
-            raise DirectUnavailable("this record's store has no presigned URLs; leave out ?direct=true")
-        expires_s = self._presigned_ttl_s
-        if download.expires_at is not None:
-            expires_s = max(1, min(expires_s, int((download.expires_at - self._clock()).total_seconds())))
-        return await store.presign_get(
-            download.key, expires_s=expires_s, filename=download.filename, media_type=download.media_type
-        )
-
     async def _store(self, download: Download) -> Store:
         return await self._registry.get(download.store, revision=download.store_revision, even_disabled=False)
 
@@ -152,6 +139,7 @@ def _download(row: MediaRow, found: StoredVersion, now: datetime) -> Download:
         raise ContentLost(f"the bytes of version {found.version} of {row.pid} are gone: {found.object_state}", pid=row.pid)
     checksums = msgspec.json.decode(found.checksums, type=dict[str, Checksum])
     return Download(
+        media=row.id,
         pid=row.pid,
         version=found.version,
         object=found.object,

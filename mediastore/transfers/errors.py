@@ -8,6 +8,11 @@ TransferError
 ├── UploadStalled           the client sent nothing for too long
 ├── UploadCut               the connection ended before the body did; nobody is there to be told
 ├── UploadInterrupted       the upload was given up while it ran: too slow to show life, or its record went
+├── UploadUnknown           no such direct upload, or none that the caller may know of
+├── UploadEnded             it was completed, cancelled or given up, and can't go on
+├── UploadFailed            what came was not what was declared; `problem` tells
+├── UploadExpired           nothing was heard of it for too long
+├── UploadIncomplete        bytes or parts are missing; `missing` names them
 ├── UploadUnverified        what the store holds is not what was sent; retryable
 ├── FormInvalid             a multipart/form-data body that can't be used
 ├── EncodingRefused         a Content-Encoding: bytes are kept as they come, so they have to come plain
@@ -15,7 +20,8 @@ TransferError
 ├── ContentLost             the bytes are gone for good
 ├── ContentUnavailable      the store does not give what it should have; retryable
 ├── VersionNotFound
-└── DirectUnavailable       this store has no presigned URLs
+├── TicketWrong             the token of a signed URL is wrong, revoked or has expired
+└── DirectUnavailable       this way of sending is not possible with this store
 """
 
 from mediastore.errors import MediastoreError
@@ -59,6 +65,30 @@ class UploadInterrupted(TransferError):
 class UploadUnverified(TransferError):
     code = "upload_unverified"
     retryable = True
+
+
+class UploadUnknown(TransferError):
+    code = "upload_unknown"
+
+
+class UploadEnded(TransferError):
+    code = "upload_ended"
+
+
+class UploadFailed(TransferError):
+    code = "upload_failed"
+
+
+class UploadExpired(TransferError):
+    code = "upload_expired"
+
+
+class UploadIncomplete(TransferError):
+    code = "upload_incomplete"
+
+
+class TicketWrong(TransferError):
+    code = "url_token_wrong"
 
 
 class FormInvalid(TransferError):

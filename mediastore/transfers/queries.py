@@ -1,11 +1,15 @@
 """Uploads in the database: written down before their first byte moves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from mediastore.database import Connection
+from mediastore.transfers.schemas import Method
 
 
 class StaleUpload(Struct, frozen=True, kw_only=True):
@@ -15,26 +19,206 @@ class StaleUpload(Struct, frozen=True, kw_only=True):
     media: int | None
 
 
+class SilentUpload(Struct, frozen=True, kw_only=True):
+    """A direct upload that nobody looks after."""
+
+    id: UUID
+    state: Literal["open", "verifying"]
+    store_kind: str
+
+
 class ClosedUpload(Struct, frozen=True, kw_only=True):
     object: int
     created_record: bool
+    caller: str
+
+
+class UploadRow(Struct, frozen=True, kw_only=True):
+    """A direct upload, with its object, its record and its store."""
+
+    id: UUID
+    method: Method
+    state: Literal["open", "verifying", "completed", "failed"]
+    caller: str
+    created_record: bool
+    size: int
+    part_size: int | None
+    s3_upload_id: str | None
+    reason: str | None
+    problem: Raw | None
+    claims: Raw
+    about: Raw
+    pid: str
+    landing: int | None
+    landing_key: str | None
+    urls_until: datetime | None
+    verifying_at: datetime | None
+    created_at: datetime
+    last_activity: datetime
+    expires_at: datetime
+    object: int
+    key: str
+    media_type: str
+    filename: str | None
+    media: int | None
+    store: int
+    store_name: str
+    store_kind: str
+    store_checksums: list[str]
+
+    @property
+    def claimed(self) -> dict[str, str]:
+        """Digests that the client declared, lower-case hex by algorithm."""
+        return msgspec.json.decode(self.claims, type=dict[str, str])
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What has to be known of the bytes: what the store asks for, and what was claimed."""
+        return tuple(sorted({*self.store_checksums, *self.claimed}))
+
+
+UPLOADS = """
+SELECT u.id, u.method, u.state, u.caller, u.created_record, u.size, u.part_size, u.s3_upload_id, u.reason, u.problem, u.claims,
+    u.about, u.pid, u.landing, l.key AS landing_key, u.urls_until, u.verifying_at, u.created_at, u.last_activity, u.expires_at,
+    o.id AS object, o.key, o.media_type, o.filename, o.media, o.store, s.name AS store_name, s.kind AS store_kind,
+    s.checksums AS store_checksums
+FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
+LEFT JOIN stored_object l ON l.id = u.landing
+WHERE u.method <> 'proxied'
+"""
 
 
 async def insert_upload(
-    connection: Connection, *, id: UUID, object: int, caller: str, created_record: bool, size: int | None
+    connection: Connection,
+    *,
+    id: UUID,
+    object: int,
+    method: str,
+    caller: str,
+    created_record: bool,
+    size: int | None,
+    reserved: int,
+    part_size: int | None,
+    landing: int | None,
+    expires_at: datetime | None,
+    pid: str,
+    claims: Mapping[str, str],
+    about: Raw,
 ) -> None:
-    """Write down a proxied upload that is about to begin."""
+    """Write down an upload that is about to begin."""
     await connection.execute(
         """
-        INSERT INTO upload (id, stored_object, method, state, caller, created_record, size)
-        VALUES ($1, $2, 'proxied', 'open', $3, $4, $5)
+        INSERT INTO upload (id, stored_object, method, state, caller, created_record, size, reserved, part_size, landing,
+            expires_at, pid, claims, about)
+        VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         id,
         object,
+        method,
         caller,
         created_record,
         size,
+        reserved,
+        part_size,
+        landing,
+        expires_at,
+        pid,
+        claims,
+        about,
     )
+
+
+async def upload_by_id(connection: Connection, id: UUID) -> UploadRow | None:
+    row = await connection.fetchrow(f"{UPLOADS} AND u.id = $1", id)
+    return UploadRow(**row) if row else None
+
+
+async def uploads(connection: Connection, *, caller: str | None, before: UUID | None, limit: int) -> list[UploadRow]:
+    """Direct uploads, newest first; of one caller or of all."""
+    rows = await connection.fetch(
+        f"{UPLOADS} AND ($1::text IS NULL OR u.caller = $1) AND ($2::uuid IS NULL OR u.id < $2) ORDER BY u.id DESC LIMIT $3",
+        caller,
+        before,
+        limit,
+    )
+    return [UploadRow(**row) for row in rows]
+
+
+async def lock_open(connection: Connection, upload: UUID) -> bool:
+    """Whether the upload is open, and stays so until the end of the transaction."""
+    return bool(await connection.fetchval("SELECT true FROM upload WHERE id = $1 AND state = 'open' FOR UPDATE", upload))
+
+
+async def keep_open(connection: Connection, upload: UUID, *, expires_at: datetime, urls_until: datetime | None = None) -> bool:
+    """Note a sign of life, and until when URLs were given that write to the store; False where the upload is not open."""
+    done = await connection.fetchval(
+        """
+        UPDATE upload SET last_activity = now(), expires_at = $2, urls_until = greatest(urls_until, $3)
+        WHERE id = $1 AND state = 'open' RETURNING true
+        """,
+        upload,
+        expires_at,
+        urls_until,
+    )
+    return bool(done)
+
+
+async def begin_verifying(connection: Connection, upload: UUID) -> bool:
+    """From open to verifying; False where it is not open."""
+    done = await connection.fetchval(
+        """
+        UPDATE upload SET state = 'verifying', verifying_at = now(), last_activity = now()
+        WHERE id = $1 AND state = 'open' RETURNING true
+        """,
+        upload,
+    )
+    if done:
+        await connection.execute(
+            """
+            UPDATE stored_object SET state = 'verifying'
+            WHERE id = (SELECT stored_object FROM upload WHERE id = $1) AND state = 'writing'
+            """,
+            upload,
+        )
+    return bool(done)
+
+
+async def silent_uploads(connection: Connection, *, grace_s: float, verifying_s: float, limit: int) -> list[SilentUpload]:
+    """Direct uploads that somebody has to look after: open ones past their time, and those whose verification was forgotten.
+
+    In any order, so that many of a store that is away don't stand before all others.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT u.id, u.state, s.kind AS store_kind FROM upload u
+        JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
+        WHERE u.method <> 'proxied' AND (
+            u.state = 'open' AND u.expires_at < now() - make_interval(secs => $1)
+            OR u.state = 'verifying' AND u.last_activity < now() - make_interval(secs => $2))
+        ORDER BY random() LIMIT $3
+        """,
+        grace_s,
+        verifying_s,
+        limit,
+    )
+    return [SilentUpload(**row) for row in rows]
+
+
+async def touch_verifying(connection: Connection, upload: UUID) -> None:
+    """The verification goes on."""
+    await connection.execute("UPDATE upload SET last_activity = now() WHERE id = $1 AND state = 'verifying'", upload)
+
+
+async def uploads_in(connection: Connection, store: int) -> list[StaleUpload]:
+    """Direct uploads into this store that have not ended."""
+    rows = await connection.fetch(
+        """
+        SELECT u.id, o.media FROM upload u JOIN stored_object o ON o.id = u.stored_object
+        WHERE u.method <> 'proxied' AND u.state IN ('open', 'verifying') AND o.store = $1
+        """,
+        store,
+    )
+    return [StaleUpload(**row) for row in rows]
 
 
 async def set_upload_id(connection: Connection, upload: UUID, s3_upload_id: str) -> None:
@@ -48,22 +232,29 @@ async def show_life(connection: Connection, uploads: Iterable[UUID]) -> None:
 
 
 async def complete_upload(connection: Connection, upload: UUID) -> bool:
-    """Whether the upload was still open; it is completed then."""
+    """Whether the upload had not ended; it is completed then."""
     done = await connection.fetchval(
-        "UPDATE upload SET state = 'completed', last_activity = now() WHERE id = $1 AND state = 'open' RETURNING true", upload
+        """
+        UPDATE upload SET state = 'completed', last_activity = now() WHERE id = $1 AND state IN ('open', 'verifying')
+        RETURNING true
+        """,
+        upload,
     )
     return bool(done)
 
 
-async def fail_upload(connection: Connection, upload: UUID, *, reason: str) -> ClosedUpload | None:
-    """Give up an upload that is still open; None where it has ended already, one way or the other."""
+async def fail_upload(
+    connection: Connection, upload: UUID, *, reason: str, problem: Mapping[str, object] | None = None
+) -> ClosedUpload | None:
+    """Give up an upload that has not ended; None where it has, one way or the other."""
     row = await connection.fetchrow(
         """
-        UPDATE upload SET state = 'failed', reason = $2 WHERE id = $1 AND state = 'open'
-        RETURNING stored_object AS object, created_record
+        UPDATE upload SET state = 'failed', reason = $2, problem = $3 WHERE id = $1 AND state IN ('open', 'verifying')
+        RETURNING stored_object AS object, created_record, caller
         """,
         upload,
         reason,
+        problem,
     )
     return ClosedUpload(**row) if row else None
 

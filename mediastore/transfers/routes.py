@@ -1,7 +1,6 @@
 """Content over HTTP: bytes in by PUT and by form, bytes out with ranges and conditions."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeAlias
 
@@ -19,33 +18,47 @@ from litestar.status_codes import (
 
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog.pids import LONGEST
 from mediastore.catalog.queries import MediaRow
-from mediastore.catalog.routes import location
-from mediastore.catalog.schemas import Media, MediaChange, MediaCreate
+from mediastore.catalog.routes import Describe, location
+from mediastore.catalog.schemas import Media
 from mediastore.catalog.service import Catalog
+from mediastore.errors import MediastoreError
+from mediastore.http.bodies import accepts
 from mediastore.http.conditions import byte_range, range_applies, tags, unchanged, weakly
-from mediastore.http.errors import HeaderInvalid, PreconditionFailed, RequestError
+from mediastore.http.errors import HeaderInvalid, PreconditionFailed
 from mediastore.http.paths import tail
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
 from mediastore.transfers.answers import PATHSEND, Sent, content_headers
 from mediastore.transfers.claims import claimed_digests
+from mediastore.transfers.declared import (
+    OCTETS,
+    Declared,
+    Precondition,
+    about_record,
+    checked_digests,
+    checked_name,
+    checked_type,
+)
 from mediastore.transfers.downloads import Downloads
 from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled
 from mediastore.transfers.form import Form, as_json
-from mediastore.transfers.uploads import GROUP, About, Declared, Precondition, Received, Uploads, content_etag
-from stores.digests import parse_digest
+from mediastore.transfers.links import Link, Links
+from mediastore.transfers.schemas import UrlAsked, UrlIssued, UrlsAsked, UrlsIssued
+from mediastore.transfers.sites import Sites
+from mediastore.transfers.streaming import GROUP
+from mediastore.transfers.uploads import Received, Uploads, content_etag
 from stores.errors import StoreError
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
-OCTETS = "application/octet-stream"
-MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(\s*;[\x20-\x7e]*)?", re.ASCII)
 
 Version = Annotated[
     int | None, QueryParameter(ge=1, le=2_147_483_647, description="An older content; without it, the current one")
 ]
-Direct = Annotated[bool, QueryParameter(description="307 to a presigned URL of the store, where it has that")]
+Direct = Annotated[bool, QueryParameter(description="307 to a signed URL, of the store where it has that")]
+ContentToken = Annotated[
+    str | None, QueryParameter(description="Of a signed URL to this server; stands for a log-in", max_length=2000)
+]
 
 
 class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +68,11 @@ class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
 class ContentController(Controller):
     path = "/content"
     tags = ("Content",)
-    request_max_body_size = None
 
     @put(
         "/{pid:path}",
         status_code=HTTP_200_OK,
+        request_max_body_size=None,
         responses=problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 503),
         summary="Upload the content of a record, which is made where there is none",
         description="The body is the bytes, streamed, of any length. 201 when the record was made, 200 when it was there. "
@@ -91,6 +104,7 @@ class ContentController(Controller):
         return answer(received)
 
     @post(
+        request_max_body_size=None,
         responses=problems(400, 401, 403, 404, 409, 410, 412, 413, 422, 503),
         summary="Upload by form: the record's fields, then the file",
         description="multipart/form-data. Fields as in the creation of a record (`pid`, `store`, `metadata` as JSON, …), and "
@@ -123,6 +137,27 @@ class ContentController(Controller):
         )
         return answer(received)
 
+    @post(
+        "/urls",
+        **accepts(UrlsAsked),
+        status_code=HTTP_200_OK,
+        responses=problems(400, 401, 403, 422, 503),
+        summary="Signed URLs for the content of many records",
+        description="A result for each, in order. A URL reads one content without a log-in: of the store where it has such URLs, "
+        "else of this server. Who was given which URL for how long is in the record's history.",
+    )
+    async def urls(
+        self,
+        request: AnyRequest,
+        asked: Provided[UrlsAsked],
+        caller: Provided[Caller],
+        links: Provided[Links],
+        sites: Provided[Sites],
+        describe: Provided[Describe],
+    ) -> UrlsIssued:
+        outcomes = await links.issue_many(asked.items, expires_s=asked.expires_s, caller=caller, site=sites.of(request))
+        return UrlsIssued(items=[issued(item, outcome, describe) for item, outcome in zip(asked.items, outcomes, strict=True)])
+
     @route(
         "/{pid:path}",
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
@@ -137,13 +172,20 @@ class ContentController(Controller):
         request: AnyRequest,
         caller: Provided[Caller],
         downloads: Provided[Downloads],
+        links: Provided[Links],
+        sites: Provided[Sites],
         version: Version = None,
         direct: Direct = False,
+        token: ContentToken = None,
     ) -> Response[None]:
-        found = await downloads.find(tail(request), version=version, caller=caller)
-        if direct:
-            url = await downloads.direct(found)
-            return Sent(HTTP_307_TEMPORARY_REDIRECT, {"Location": url, "Cache-Control": "private, no-store"}, length=0)
+        pid = tail(request)
+        if token is None:
+            found = await downloads.find(pid, version=version, caller=caller)
+        else:
+            found = await links.redeem(pid, token, version=version, caller=caller)
+        if direct and token is None:
+            link = await links.issue(found, caller=caller, site=sites.of(request))
+            return Sent(HTTP_307_TEMPORARY_REDIRECT, {"Location": link.url, "Cache-Control": "private, no-store"}, length=0)
         headers, given = content_headers(found), request.headers
         if unchanged(
             etag=found.etag,
@@ -221,39 +263,12 @@ def declared_by(request: AnyRequest, *, filename: str | None) -> Declared:
     )
 
 
-def checked_type(media_type: str) -> str:
-    if not MEDIA_TYPE.fullmatch(media_type) or len(media_type) > 255:
-        raise HeaderInvalid(f"{media_type[:80]!r} is no media type; it looks like text/csv")
-    return media_type
-
-
-def checked_name(filename: str | None) -> str | None:
-    if filename is not None and (not 1 <= len(filename) <= LONGEST or any(ord(letter) < 32 for letter in filename)):
-        raise RequestError(f"a file name has 1 to {LONGEST} characters and no control characters", filename=ascii(filename[:80]))
-    return filename
-
-
 def checksums_of(text: str) -> dict[str, str]:
     """Claimed digests from the form field. Raises `DigestInvalid`."""
     try:
-        given = msgspec.json.decode(text, type=dict[str, str])
-        return {algorithm: parse_digest(algorithm, digest) for algorithm, digest in given.items()}
+        return checked_digests(msgspec.json.decode(text, type=dict[str, str]))
     except msgspec.DecodeError as error:
         raise DigestInvalid('checksums has to be JSON such as {"sha256": "…"}') from error
-    except StoreError as error:
-        raise DigestInvalid(error.message) from error
-
-
-def about_record(given: bytes) -> About:
-    """The fields as what makes a record, and as what changes one."""
-    try:
-        fields = msgspec.json.decode(given, type=MediaCreate)
-        named: dict[str, msgspec.Raw] = msgspec.json.decode(given, type=dict[str, msgspec.Raw])
-        named.pop("pid_type", None)
-        change = msgspec.json.decode(msgspec.json.encode(named), type=MediaChange)
-    except msgspec.ValidationError as error:
-        raise RequestError(f"the fields of the record: {error}") from error
-    return About(fields=fields, change=change)
 
 
 def precondition_of(request: AnyRequest) -> Precondition:
@@ -270,6 +285,14 @@ def precondition_of(request: AnyRequest) -> Precondition:
             raise PreconditionFailed("If-None-Match: the record has content already; nothing was changed", etag=etag)
 
     return check
+
+
+def issued(asked: UrlAsked, outcome: Link | MediastoreError | StoreError, describe: Describe) -> UrlIssued:
+    if isinstance(outcome, Link):
+        found = outcome.download
+        return UrlIssued(status=HTTP_200_OK, pid=found.pid, version=found.version, url=outcome.url, expires_at=outcome.expires_at)
+    status, problem = describe(outcome)
+    return UrlIssued(status=status, pid=asked.pid, version=asked.version, problem=problem)
 
 
 def answer(received: Received) -> Response[Media]:

@@ -3,7 +3,7 @@
 The migration is the truth: names of foreign keys and unique indexes, and partial indexes can only be said there.
 """
 
-from piccolo.columns import UUID, BigInt, Boolean, ForeignKey, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete, OnUpdate
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check
@@ -52,5 +52,59 @@ class Upload(Table, tablename="upload"):
         default=None, null=True, help_text="When its presigned URLs end; null for a proxied upload, which has none."
     )
 
+    pid = Text(default=None, null=True, help_text="Whose content it was to become, also once that record was withdrawn.")
+    about = JSONB(default="{}", help_text="What the client said of the record, which takes effect together with the content.")
+    claims = JSONB(
+        default="{}", help_text="Digests that the client declared, by algorithm: compared with what comes, never believed."
+    )
+    landing = ForeignKey(
+        references=placement.StoredObject,
+        null=True,
+        on_delete=OnDelete.set_null,
+        on_update=OnUpdate.no_action,
+        help_text="Where the bytes come first, when the store would let them be overwritten while they are verified.",
+    )
+    urls_until = Timestamptz(
+        default=None, null=True, help_text="When the last presigned URL ends: until then the store takes bytes at these keys."
+    )
+    verifying_at = Timestamptz(
+        default=None, null=True, help_text="Since when a job verifies, so that it gives up on a store that does not answer."
+    )
+    problem = JSONB(default=None, null=True, help_text="What was claimed and what was found, for whoever asks why it failed.")
+
     upload_method_check = Check("method IN ('proxied', 'put', 'post', 'multipart')")
     upload_state_check = Check("state IN ('open', 'verifying', 'completed', 'failed')")
+
+
+class UploadPart(Table, tablename="upload_part"):
+    """A part that comes to this server, an object of its own until the upload is completed."""
+
+    stored_object = ForeignKey(
+        references=placement.StoredObject,
+        primary_key=True,
+        null=False,
+        on_delete=OnDelete.cascade,
+        on_update=OnUpdate.no_action,
+        help_text="Where its bytes lie; a part that is sent again has another, so that none is ever half overwritten.",
+    )
+    upload = ForeignKey(
+        references=Upload,
+        null=False,
+        on_delete=OnDelete.cascade,
+        on_update=OnUpdate.no_action,
+        index=True,
+        help_text="What it is a part of, so that ending the upload ends all that came of it.",
+    )
+    number = Integer(default=None, help_text="Its place, counted from 1 as S3 does, so that clients need one way of counting.")
+    size = BigInt(default=None, help_text="Bytes, as planned and as they came.")
+    checksums = JSONB(default="{}", help_text="Digests by algorithm that the server computed as the bytes passed.")
+    received_at = Timestamptz(
+        default=None,
+        null=True,
+        help_text="When it was there, whole and durable; null while it comes, and for one that never came.",
+    )
+    last_activity = Timestamptz(
+        default=TimestamptzNow(), help_text="The last sign of life of one that comes, so that a dead one is cleaned up."
+    )
+
+    upload_part_number_check = Check("number BETWEEN 1 AND 10000")

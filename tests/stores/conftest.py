@@ -1,8 +1,6 @@
 """An S3 server in its own process for the session, a bucket for each test."""
 
 import asyncio
-import os
-import socket
 import subprocess
 import sys
 import uuid
@@ -13,9 +11,6 @@ import pytest
 
 from stores.config import S3Access
 from stores.s3 import S3Store
-
-ROOT_KEY = "ministack-key"
-ROOT_SECRET = "ministack-secret"
 
 pytest.register_assert_rewrite("stores.conformance", "stores.conformance_direct")
 
@@ -51,33 +46,6 @@ async def bucket(access: S3Access) -> str:
     writer.close()
     await writer.wait_closed()
     return name
-
-
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
-    """A server that looks at signatures, expiry, checksums and policies; moto accepts any."""
-    folder = tmp_path_factory.mktemp("ministack")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        environment = os.environ | {
-            "AUTH": "true",
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
-            "SERVICES": "s3,sts,iam",
-            "GATEWAY_PORT": str(port),
-            "LOG_LEVEL": "ERROR",
-        }
-        server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "hypercorn", "--bind", f"fd://{listening.fileno()}", "ministack.app:app"],
-            env=environment,
-            cwd=folder,
-            pass_fds=[listening.fileno()],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    yield S3Access(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", access_key=ROOT_KEY, secret_key=ROOT_SECRET)
-    server.kill()
-    server.wait(30)
 
 
 @pytest.fixture

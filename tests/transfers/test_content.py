@@ -377,14 +377,6 @@ def test_a_mismatch_leaves_the_version_that_is_there(admin: httpx.Client) -> Non
     assert admin.get("/content/kept").content == b"one"
 
 
-@pytest.mark.parametrize("pid", ["fixed", "fixed?version=1"])
-def test_a_direct_url_of_a_store_that_has_none_is_a_clear_conflict(client: httpx.Client, pid: str) -> None:
-    answer = client.get(f"/content/{pid}", params={"direct": "true", **({"version": "1"} if "?" in pid else {})})
-    assert (answer.status_code, answer.json()["code"]) == (409, "direct_unavailable")
-    assert "direct" in answer.json()["detail"]
-    assert client.get("/content/fixed?direct=false").content == BYTES
-
-
 def test_fields_of_the_record_come_with_a_put(server: Server, admin: httpx.Client) -> None:
     made = put(admin, "fields?access=internal&ttl_s=1000&store=scratch&filename=a.bin").json()
     assert (made["access"], made["store"], made["content"]["filename"]) == ("internal", "scratch", "a.bin")

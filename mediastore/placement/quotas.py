@@ -1,0 +1,71 @@
+"""What a store may hold, what it holds, and what uploads under way have been promised of the rest."""
+
+from msgspec import Struct
+
+from mediastore.accounts.access import require
+from mediastore.accounts.schemas import Caller
+from mediastore.database import Connection, Database
+from mediastore.placement import queries
+from mediastore.placement.errors import QuotaExceeded, StoreNotFound
+from mediastore.placement.queries import StoreRow
+from mediastore.placement.schemas import Amount, Usage
+
+
+class Quotas:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def usage(self, name: str, *, caller: Caller) -> Usage:
+        """What is used and reserved: of the whole store and of every owner for administrators, of their own for others."""
+        require(caller.identity, "read", to="see what a store holds")
+        async with self._database.connection() as connection:
+            row = await queries.store_by_name(connection, name)
+            if row is None:
+                raise StoreNotFound(f"there is no store {name!r}", store=name)
+            owner = None if caller.identity.administrator else caller.identity.name
+            owners = await queries.usage_by_owner(connection, row.id, owner=owner)
+        used, reserved = _total([item.used for item in owners]), _total([item.reserved for item in owners])
+        return Usage(store=name, quota=row.limits(), used=used, reserved=reserved, owners=owners)
+
+
+class _Limit(Struct, frozen=True, kw_only=True):
+    name: str
+    most: int | None
+    taken: int
+    """Used and reserved together."""
+    more: int
+
+
+async def reserve(connection: Connection, store: StoreRow, *, owner: str, size: int, objects: int = 1) -> None:
+    """Raise `QuotaExceeded` unless so much more fits into the store's quota, beside what others were promised.
+
+    Until the transaction ends nobody else can be promised anything of the same store; its row for the upload is the promise.
+    """
+    quota = store.limits()
+    if not quota.any():
+        return
+    await queries.lock_quota(connection, store.id)
+    owners = await queries.usage_by_owner(connection, store.id, owner=None)
+    whole = _total([item.used for item in owners] + [item.reserved for item in owners])
+    own = _total([amount for item in owners if item.owner == owner for amount in (item.used, item.reserved)])
+    limits = (
+        _Limit(name="bytes", most=quota.bytes, taken=whole.bytes, more=size),
+        _Limit(name="objects", most=quota.objects, taken=whole.objects, more=objects),
+        _Limit(name="bytes_per_owner", most=quota.bytes_per_owner, taken=own.bytes, more=size),
+        _Limit(name="objects_per_owner", most=quota.objects_per_owner, taken=own.objects, more=objects),
+    )
+    for limit in limits:
+        if limit.most is not None and limit.more > 0 and limit.taken + limit.more > limit.most:
+            raise QuotaExceeded(
+                f"the quota {limit.name} of the store {store.name} is {limit.most}: {limit.taken} are used or reserved, "
+                f"so {limit.more} more do not fit",
+                store=store.name,
+                quota=limit.name,
+                limit=limit.most,
+                taken=limit.taken,
+                asked=limit.more,
+            )
+
+
+def _total(amounts: list[Amount]) -> Amount:
+    return Amount(bytes=sum(amount.bytes for amount in amounts), objects=sum(amount.objects for amount in amounts))

@@ -1,0 +1,368 @@
+"""From bytes that a client sent by itself to the content of a record: gathered, verified against what the store holds, published.
+
+Nothing that a client or a store says is taken over unasked. What the store attests counts; everything else is read back.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from mediastore.accounts.credentials import Credentials
+from mediastore.accounts.schemas import Caller
+from mediastore.catalog.schemas import Checksum, Media
+from mediastore.clock import Clock
+from mediastore.database import Connection, Database
+from mediastore.errors import MediastoreError
+from mediastore.jobs.errors import RetryLater
+from mediastore.jobs.queue import JobQueue
+from mediastore.placement.registry import Registry
+from mediastore.transfers import part_queries, queries
+from mediastore.transfers.declared import Declared, about_record
+from mediastore.transfers.errors import (
+    DigestMismatch,
+    SizeMismatch,
+    UploadEnded,
+    UploadFailed,
+    UploadIncomplete,
+    UploadInterrupted,
+)
+from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of
+from mediastore.transfers.queries import UploadRow
+from mediastore.transfers.requests import plan_of
+from mediastore.transfers.streaming import compare, store_stream
+from stores.digests import digest_stream
+from stores.errors import ObjectExists, ObjectNotFound, StoreError, UploadNotFound
+from stores.protocol import ObjectInfo, Store
+
+VERIFY = "verify_upload"
+SETTLE = "settle_upload"
+PATIENCE = timedelta(days=1)
+"""How long a store may fail to answer before an upload into it is given up."""
+FIRST_READINGS = timedelta(minutes=1)
+"""How long a store may show no object, or one of another size, before it is believed."""
+ASK_AGAIN_S = 5
+
+
+class UploadJob(Struct, frozen=True, kw_only=True):
+    """What a job about an upload is told."""
+
+    upload: UUID
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where the bytes of an upload are: at its key, or in objects of their own that are to be put together."""
+
+    in_place: bool
+    keys: Sequence[str]
+    info: ObjectInfo | None = None
+    """What the store just said of the object in place."""
+    object: int | None = None
+    """Of the one object that was written by this server, and can become the content as it is."""
+    digests: Mapping[str, str] = {}
+    """Which this server computed as those bytes came, lower-case hex by algorithm."""
+
+
+class Completion:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ledger: Ledger,
+        registry: Registry,
+        credentials: Credentials,
+        jobs: JobQueue,
+        idle_s: float,
+        grace_s: float,
+        inline_bytes: int,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._registry = registry
+        self._credentials = credentials
+        self._jobs = jobs
+        self._idle = timedelta(seconds=idle_s)
+        self._grace = timedelta(seconds=grace_s)
+        self._inline_bytes = inline_bytes
+        self._clock = clock
+        self._log = structlog.get_logger("mediastore.transfers")
+
+    async def complete(self, upload: UploadRow, *, parts: Mapping[int, str] | None, caller: Caller) -> Media | None:
+        """Make the bytes the record's content; None where a job verifies them first. `parts` are etags by number.
+
+        Raises `UploadIncomplete` and whatever keeps the parts from being put together, which leaves the upload open, and
+        `SizeMismatch`, `DigestMismatch` and what the record has to say, which end it.
+        """
+        store = await self._registry.get(upload.store)
+        source = await self._gather(upload, store, parts)
+        if self._is_quick(upload, source):
+            try:
+                return await self._conclude(upload, store, source, caller=caller)
+            except SizeMismatch:
+                if not source.in_place:
+                    raise
+                # A store that is slow to see what it was sent: the job looks again before it is believed.
+        async with self._database.transaction() as connection:
+            if await queries.begin_verifying(connection, upload.id):
+                await self.enqueue(connection, VERIFY, upload.id, memory=upload.store_kind == "memory")
+        return None
+
+    async def enqueue(self, connection: Connection, job: str, upload: UUID, *, memory: bool) -> None:
+        """Have somebody look after an upload, once. What lies in memory is looked after where it lies."""
+        await self._jobs.enqueue(connection, job, UploadJob(upload=upload), dedupe_key=f"{job} {upload}", local=memory)
+
+    async def verify(self, payload: bytes) -> None:
+        """The job: verify an upload whose bytes are all there, and publish or refuse it. Safe to run twice and at once."""
+        upload = await self._upload(payload)
+        if upload is None or upload.state != "verifying":
+            return
+        self._log.info("verifying", upload=str(upload.id), pid=upload.pid, size=upload.size)
+        try:
+            caller = await self._beginner(upload)
+            store = await self._registry.get(upload.store)
+            await self._conclude(upload, store, await self._gather(upload, store, None), caller=caller)
+        except (StoreError, MediastoreError) as error:
+            await self._again_or_never(upload, error)
+
+    async def settle(self, payload: bytes) -> None:
+        """The job: an upload is past its time. It is completed if it is whole, and given up if not."""
+        upload = await self._upload(payload)
+        if upload is None or upload.state != "open" or upload.expires_at > self._clock() - self._grace:
+            return
+        try:
+            store = await self._registry.get(upload.store)
+            if await self._was_busy(upload, store):
+                return
+            await self.complete(upload, parts=None, caller=await self._beginner(upload))
+        except UploadIncomplete:
+            await self._ledger.give_up(upload.id, upload.media, reason="expired", withdraw=False)
+        except (StoreError, MediastoreError) as error:
+            await self._again_or_never(upload, error)
+
+    async def _again_or_never(self, upload: UploadRow, error: StoreError | MediastoreError) -> None:
+        """Ask again later where that can help; else the upload has failed, for everybody to see."""
+        now, since = self._clock(), upload.verifying_at or upload.expires_at + self._grace
+        early = isinstance(error, ObjectNotFound | SizeMismatch | UploadIncomplete) and now - since < FIRST_READINGS
+        if early or (error.retryable and now - since < PATIENCE):
+            raise RetryLater(error.message, delay_s=ASK_AGAIN_S) from error
+        if await self._ledger.give_up(upload.id, upload.media, reason=reason_of(error), withdraw=False, problem=error):
+            return
+        self._log.warning("upload failed", upload=str(upload.id), pid=upload.pid, code=error.code, reason=error.message)
+
+    async def _upload(self, payload: bytes) -> UploadRow | None:
+        async with self._database.connection() as connection:
+            return await queries.upload_by_id(connection, msgspec.json.decode(payload, type=UploadJob).upload)
+
+    async def _beginner(self, upload: UploadRow) -> Caller:
+        return Caller(identity=await self._credentials.identity_of(upload.caller), request_id=None, address="")
+
+    async def _was_busy(self, upload: UploadRow, store: Store) -> bool:
+        """Whether parts came to the store, past this server, since it last heard of the upload: then it lives on."""
+        if not (store.features.presigned and upload.s3_upload_id):
+            return False
+        try:
+            sent = [part.modified_at for part in await store.list_parts(upload.key, upload.s3_upload_id) if part.modified_at]
+        except UploadNotFound:
+            return False
+        last = max(sent, default=upload.last_activity)
+        if last + self._idle + self._grace <= self._clock():
+            return False
+        async with self._database.connection() as connection:
+            return await queries.keep_open(connection, upload.id, expires_at=last + self._idle)
+
+    async def _gather(self, upload: UploadRow, store: Store, parts: Mapping[int, str] | None) -> Source:
+        """Find the bytes, and have the store put them together where it can. Raises `UploadIncomplete`."""
+        if not store.features.presigned:
+            return await self._gather_here(upload, parts)
+        if upload.method == "multipart":
+            info = await self._put_together(upload, store, parts) if upload.state == "open" else None
+            return Source(in_place=True, keys=[upload.key], info=info)
+        key = upload.landing_key or upload.key
+        try:
+            info = await store.head(key)
+        except ObjectNotFound as error:
+            raise _incomplete([1], 1, "no bytes have come yet") from error
+        return Source(in_place=upload.landing_key is None, keys=[key], info=info)
+
+    async def _gather_here(self, upload: UploadRow, parts: Mapping[int, str] | None) -> Source:
+        async with self._database.connection() as connection:
+            there = await part_queries.parts_of(connection, upload.id)
+        count = plan_of(upload).count
+        _check_numbers([part.number for part in there], count)
+        if parts is not None:
+            _check_numbers(list(parts), count)
+            others = [part.number for part in there if parts[part.number].strip('"') != part_etag(part.object)]
+            if others:
+                raise _incomplete(others, count, "other bytes came last for parts than those with these etags")
+        keys = [part.key for part in there]
+        if count > 1:
+            return Source(in_place=False, keys=keys)
+        digests = msgspec.json.decode(there[0].checksums, type=dict[str, str])
+        return Source(in_place=False, keys=keys, object=there[0].object, digests=digests)
+
+    async def _put_together(self, upload: UploadRow, store: Store, parts: Mapping[int, str] | None) -> ObjectInfo:
+        plan = plan_of(upload)
+        if upload.s3_upload_id is None:
+            raise UploadEnded("the store was never told of this upload; begin again", pid=upload.pid)
+        if parts is not None:
+            _check_numbers(list(parts), plan.count)
+        try:
+            there = {part.number: part for part in await store.list_parts(upload.key, upload.s3_upload_id)}
+        except UploadNotFound:
+            # Completed before, and the answer was lost; or aborted by somebody else. The key tells.
+            info = await _found(store, upload.key)
+            if info is None or info.size != upload.size:
+                raise
+            return info
+        _check_numbers(list(there), plan.count)
+        wrong = [number for number in range(1, plan.count + 1) if there[number].size != plan.span(number)[1]]
+        if wrong:
+            raise _incomplete(wrong, plan.count, "parts of another size than planned came")
+        chosen = parts or {number: part.etag for number, part in there.items()}
+        return await store.complete_multipart(upload.key, upload.s3_upload_id, list(chosen.items()), size=upload.size)
+
+    def _is_quick(self, upload: UploadRow, source: Source) -> bool:
+        if upload.size <= self._inline_bytes:
+            return True
+        if source.object is not None:
+            return set(upload.algorithms) <= set(source.digests)
+        info = source.info if source.in_place else None
+        return info is not None and set(upload.algorithms) <= set(info.checksums)
+
+    async def _conclude(self, upload: UploadRow, store: Store, source: Source, *, caller: Caller) -> Media:
+        try:
+            stored = await self._verified(upload, store, source)
+        except (SizeMismatch, DigestMismatch) as error:
+            if isinstance(error, DigestMismatch) or not source.in_place:
+                await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
+            raise
+        return await self._publish(upload, stored, caller=caller)
+
+    async def _verified(self, upload: UploadRow, store: Store, source: Source) -> Stored:
+        """What is known of the bytes, from those who can know it. One bad reading is not believed: it is read twice."""
+        if source.object is not None:
+            return await self._verified_part(upload, store, source, source.object)
+        try:
+            return await self._read(upload, store, source)
+        except DigestMismatch:
+            return await self._read(upload, store, msgspec.structs.replace(source, info=None))
+
+    async def _verified_part(self, upload: UploadRow, store: Store, source: Source, object: int) -> Stored:
+        """The bytes passed through this server: they were hashed then, and the store holds as many."""
+        [key] = source.keys
+        info = await store.head(key)
+        missing = set(upload.algorithms) - set(source.digests)
+        read = await digest_stream(store.read(key), missing) if missing else None
+        digests = {**source.digests, **(read.digests if read else {})}
+        compare(size=upload.size, claimed=upload.claimed, received=info.size, digests=digests)
+        return Stored(object=object, size=info.size, checksums=self._by_server(digests))
+
+    async def _read(self, upload: UploadRow, store: Store, source: Source) -> Stored:
+        if not source.in_place:
+            try:
+                written = await store_stream(
+                    store,
+                    upload.key,
+                    _joined(store, source.keys),
+                    algorithms=upload.algorithms,
+                    size=upload.size,
+                    claimed=upload.claimed,
+                    largest=upload.size,
+                    media_type=upload.media_type,
+                )
+                return Stored(object=upload.object, size=written.size, checksums=self._by_server(written.digests))
+            except ObjectExists:
+                pass  # another run got as far and stopped, or is at it: what it wrote is looked at like anything else
+        info = source.info if source.in_place and source.info else await store.head(upload.key)
+        attested = {name: digest for name, digest in info.checksums.items() if source.in_place}
+        compare(size=upload.size, claimed={}, received=info.size, digests={})
+        missing = set(upload.algorithms) - set(attested)
+        read = await digest_stream(store.read(upload.key), missing) if missing else None
+        if read is not None:
+            compare(size=upload.size, claimed={}, received=read.size, digests={})
+        digests = {**attested, **(read.digests if read else {})}
+        compare(size=upload.size, claimed=upload.claimed, received=info.size, digests=digests)
+        now = self._clock()
+        checksums = {name: Checksum(value=digest, attested_by="store", at=now) for name, digest in attested.items()}
+        return Stored(object=upload.object, size=info.size, checksums=checksums | self._by_server(read.digests if read else {}))
+
+    def _by_server(self, digests: Mapping[str, str]) -> dict[str, Checksum]:
+        now = self._clock()
+        return {name: Checksum(value=digest, attested_by="server", at=now) for name, digest in digests.items()}
+
+    async def _publish(self, upload: UploadRow, stored: Stored, *, caller: Caller) -> Media:
+        if upload.media is None:
+            raise UploadEnded(f"the record {upload.pid} is gone", pid=upload.pid)
+        intent = Intent(
+            upload=upload.id,
+            media=upload.media,
+            pid=upload.pid,
+            object=upload.object,
+            key=upload.key,
+            store=upload.store,
+            store_name=upload.store_name,
+            algorithms=upload.algorithms,
+            created=upload.created_record,
+        )
+        declared = Declared(size=upload.size, media_type=upload.media_type, filename=upload.filename, digests=upload.claimed)
+        try:
+            return await self._ledger.publish(
+                intent,
+                stored,
+                declared=declared,
+                about=about_record(bytes(upload.about)),
+                precondition=lambda _: None,
+                caller=caller,
+            )
+        except UploadInterrupted:
+            await self._ledger.doom_again(store=upload.store, key=upload.key, reason="ended")
+            raise
+        except MediastoreError as error:
+            if not error.retryable:
+                await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
+            raise
+
+
+def part_etag(object: int) -> str:
+    """The entity tag of a part that came to this server, without quotes."""
+    return f"part-{object}"
+
+
+def ended(upload: UploadRow) -> MediastoreError:
+    """Why an upload that has ended can't go on."""
+    if upload.problem is not None:
+        problem = msgspec.json.decode(upload.problem, type=dict[str, object])
+        return UploadFailed(f"this upload failed: {problem.get('detail')}; begin another one", problem=problem)
+    if upload.state == "completed":
+        return UploadEnded("this upload is completed; new bytes need a new upload", pid=upload.pid)
+    return UploadEnded(f"this upload has ended: {upload.reason}; begin another one", pid=upload.pid, reason=upload.reason)
+
+
+def _check_numbers(numbers: Sequence[int], count: int) -> None:
+    missing = sorted(set(range(1, count + 1)) - set(numbers))
+    if missing:
+        raise _incomplete(missing, count, "parts are missing")
+    if surplus := sorted(set(numbers) - set(range(1, count + 1))):
+        raise _incomplete(surplus, count, "parts were named that this upload does not have")
+
+
+def _incomplete(numbers: Sequence[int], count: int, what: str) -> UploadIncomplete:
+    shown = ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
+    return UploadIncomplete(f"{what}: {shown} of {count}", missing=list(numbers[:1000]))
+
+
+async def _found(store: Store, key: str) -> ObjectInfo | None:
+    try:
+        return await store.head(key)
+    except ObjectNotFound:
+        return None
+
+
+async def _joined(store: Store, keys: Sequence[str]) -> AsyncIterator[bytes]:
+    for key in keys:
+        async for piece in store.read(key):
+            yield piece

@@ -1,0 +1,139 @@
+"""Parts that came to this server, each an object of its own until they are put together."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Raw, Struct
+
+from mediastore.database import Connection
+
+
+class PartRow(Struct, frozen=True, kw_only=True):
+    """A part that is there."""
+
+    number: int
+    object: int
+    key: str
+    size: int
+    checksums: Raw
+    received_at: datetime
+
+
+async def insert_part(connection: Connection, *, object: int, upload: UUID, number: int, size: int) -> None:
+    """A part is about to come."""
+    await connection.execute(
+        "INSERT INTO upload_part (stored_object, upload, number, size) VALUES ($1, $2, $3, $4)", object, upload, number, size
+    )
+
+
+async def receive_part(connection: Connection, *, object: int, checksums: Mapping[str, str]) -> bool:
+    """The part is there, in place of one of the same number that came before; the caller holds the upload's lock.
+
+    False where the clean-up took it for dead.
+    """
+    await connection.execute(
+        """
+        WITH older AS (
+            DELETE FROM upload_part p USING upload_part fresh
+            WHERE fresh.stored_object = $1 AND p.upload = fresh.upload AND p.number = fresh.number AND p.stored_object <> $1
+                AND p.received_at IS NOT NULL
+            RETURNING p.stored_object)
+        UPDATE stored_object SET state = 'purging', state_reason = 'sent again', doomed_at = now(), next_attempt_at = now()
+        WHERE id IN (SELECT stored_object FROM older) AND state = 'writing'
+        """,
+        object,
+    )
+    done = await connection.fetchval(
+        """
+        UPDATE upload_part SET received_at = now(), last_activity = now(), checksums = $2 WHERE stored_object = $1
+        RETURNING true
+        """,
+        object,
+        checksums,
+    )
+    return bool(done)
+
+
+async def parts_of(connection: Connection, upload: UUID) -> list[PartRow]:
+    """The parts that are there, by number."""
+    rows = await connection.fetch(
+        """
+        SELECT p.number, p.stored_object AS object, o.key, p.size, p.checksums, p.received_at
+        FROM upload_part p JOIN stored_object o ON o.id = p.stored_object
+        WHERE p.upload = $1 AND p.received_at IS NOT NULL ORDER BY p.number
+        """,
+        upload,
+    )
+    return [PartRow(**row) for row in rows]
+
+
+async def show_life_of_parts(connection: Connection, objects: Iterable[int]) -> None:
+    """These parts are coming, and so their uploads live."""
+    await connection.execute(
+        """
+        WITH alive AS (
+            UPDATE upload_part SET last_activity = now() WHERE stored_object = ANY ($1) RETURNING upload)
+        UPDATE upload SET last_activity = now() WHERE id IN (SELECT upload FROM alive) AND state = 'open'
+        """,
+        list(objects),
+    )
+
+
+async def adopt(connection: Connection, upload: UUID, *, object: int) -> None:
+    """The one part of an upload is its whole content: it becomes the upload's object. Nothing ever came to the one announced."""
+    await connection.execute("DELETE FROM upload_part WHERE stored_object = $1", object)
+    before = await connection.fetchval("SELECT stored_object FROM upload WHERE id = $1", upload)
+    await connection.execute(
+        """
+        UPDATE stored_object o SET media = b.media, media_type = b.media_type, filename = b.filename FROM stored_object b
+        WHERE o.id = $1 AND b.id = $2
+        """,
+        object,
+        before,
+    )
+    await connection.execute("UPDATE upload SET stored_object = $2 WHERE id = $1", upload, object)
+    await connection.execute("DELETE FROM stored_object WHERE id = $1", before)
+
+
+async def drop_part(connection: Connection, object: int) -> bool:
+    """Forget a part that did not come whole; whether it did come, which leaves it as it is."""
+    await connection.execute("DELETE FROM upload_part WHERE stored_object = $1 AND received_at IS NULL", object)
+    return bool(await connection.fetchval("SELECT true FROM upload_part WHERE stored_object = $1", object))
+
+
+async def doom_parts(connection: Connection, upload: UUID, *, reason: str, quarantine: bool = False) -> None:
+    """Decide that the bytes of all parts go, and those of the landing; after a quarantine, where they are to be looked at.
+
+    Parts that still come find their upload ended.
+    """
+    await connection.execute(
+        """
+        WITH gone AS (DELETE FROM upload_part WHERE upload = $1 RETURNING stored_object)
+        UPDATE stored_object SET state = $3, state_reason = $2, doomed_at = now(), next_attempt_at = now()
+        WHERE state = 'writing'
+            AND (id IN (SELECT stored_object FROM gone) OR id = (SELECT landing FROM upload WHERE id = $1))
+        """,
+        upload,
+        reason,
+        "quarantined" if quarantine else "purging",
+    )
+
+
+async def doom_stale_parts(connection: Connection, *, stale_s: float, limit: int) -> int:
+    """Decide that the bytes go of parts that stopped coming; returns how many."""
+    rows = await connection.fetch(
+        """
+        WITH stale AS (
+            DELETE FROM upload_part WHERE stored_object IN (
+                SELECT stored_object FROM upload_part
+                WHERE received_at IS NULL AND last_activity < now() - make_interval(secs => $1)
+                ORDER BY last_activity LIMIT $2 FOR UPDATE SKIP LOCKED)
+            RETURNING stored_object)
+        UPDATE stored_object SET state = 'purging', state_reason = 'interrupted', doomed_at = now(), next_attempt_at = now()
+        WHERE id IN (SELECT stored_object FROM stale) AND state = 'writing' RETURNING id
+        """,
+        stale_s,
+        limit,
+    )
+    return len(rows)

@@ -1,0 +1,139 @@
+"""Parts that come to this server, for stores that clients can't reach by themselves.
+
+Each is an object of its own until the upload is completed, so parts come in any order, at once and twice.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec import Struct
+
+from mediastore.clock import Clock
+from mediastore.database import Database
+from mediastore.placement import objects
+from mediastore.placement.registry import Registry
+from mediastore.transfers import part_queries, queries
+from mediastore.transfers.completion import ended, part_etag
+from mediastore.transfers.errors import (
+    DigestInvalid,
+    DirectUnavailable,
+    SizeMismatch,
+    UploadEnded,
+    UploadExpired,
+    UploadUnknown,
+)
+from mediastore.transfers.ledger import Ledger, reason_of
+from mediastore.transfers.queries import UploadRow
+from mediastore.transfers.requests import plan_of
+from mediastore.transfers.streaming import store_stream
+from mediastore.transfers.tickets import Tickets
+from mediastore.transfers.uploads import shielded
+
+
+class Coming(Struct, frozen=True, kw_only=True):
+    """A part that is written down."""
+
+    object: int
+    key: str
+
+
+class PartReceiver:
+    def __init__(
+        self, database: Database, *, ledger: Ledger, registry: Registry, tickets: Tickets, idle_s: float, clock: Clock
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._registry = registry
+        self._tickets = tickets
+        self._idle = timedelta(seconds=idle_s)
+        self._clock = clock
+        self._alive: set[int] = set()
+
+    async def receive(
+        self,
+        id: UUID,
+        number: int,
+        body: AsyncIterator[bytes],
+        *,
+        token: str,
+        signed_digests: str = "",
+        size: int | None,
+        digests: Mapping[str, str],
+    ) -> str:
+        """Keep the body as one part of an upload, in place of what came before; returns its entity tag, without quotes.
+
+        `signed_digests`, `algorithm:hex` with commas, are those of the URL; `size` and `digests` what the request says of its
+        body. Raises `TicketWrong`, `SizeMismatch`, `DigestMismatch`, `UploadExpired` and what `ended` tells.
+        """
+        upload = await self._open(id, number, token, signed_digests)
+        planned = plan_of(upload).span(number)[1]
+        if size is not None and size != planned:
+            raise SizeMismatch(f"part {number} has {planned} bytes, not {size}", declared=planned, received=size)
+        whole = plan_of(upload).count == 1
+        claimed = dict(digests)
+        signed = dict(item.split(":") for item in signed_digests.split(",") if item)
+        for algorithm, digest in (signed | (upload.claimed if whole else {})).items():
+            if claimed.setdefault(algorithm, digest) != digest:
+                raise DigestInvalid(f"the {algorithm} of this request is not the one that was said before")
+        store = await self._registry.get(upload.store)
+        if store.features.presigned:
+            raise DirectUnavailable("the parts of this upload go to its store: use the URLs that it was begun with")
+        coming = await self._announce(upload, number, planned)
+        self._alive.add(coming.object)
+        try:
+            written = await store_stream(
+                store,
+                coming.key,
+                body,
+                algorithms=upload.algorithms if whole else (),
+                size=planned,
+                claimed=claimed,
+                largest=planned,
+            )
+            await self._note(upload, coming, written.digests)
+        except BaseException as error:
+            await shielded(self._undo(upload, coming, reason_of(error)))
+            raise
+        finally:
+            self._alive.discard(coming.object)
+        return part_etag(coming.object)
+
+    async def show_life(self) -> None:
+        """Tell the clean-up, wherever it runs, that the parts that come to this process are under way."""
+        if self._alive:
+            async with self._database.connection() as connection:
+                await part_queries.show_life_of_parts(connection, self._alive)
+
+    async def _open(self, id: UUID, number: int, token: str, signed_digests: str) -> UploadRow:
+        async with self._database.connection() as connection:
+            upload = await queries.upload_by_id(connection, id)
+        if upload is None:
+            raise UploadUnknown(f"there is no upload {id}", id=id)
+        self._tickets.check_part(token, id, number, plan_of(upload).span(number)[1], digests=signed_digests)
+        if upload.state != "open":
+            raise ended(upload)
+        if upload.expires_at <= self._clock():
+            raise UploadExpired("nothing was heard of this upload for too long; GET it for fresh URLs, and go on")
+        return upload
+
+    async def _announce(self, upload: UploadRow, number: int, size: int) -> Coming:
+        key = objects.new_key()
+        async with self._database.transaction() as connection:
+            if not await queries.keep_open(connection, upload.id, expires_at=self._clock() + self._idle):
+                raise UploadEnded("this upload ended just now", pid=upload.pid)
+            object = await objects.insert_object(
+                connection, media=None, store=upload.store, key=key, media_type=upload.media_type, filename=None
+            )
+            await part_queries.insert_part(connection, object=object, upload=upload.id, number=number, size=size)
+        return Coming(object=object, key=key)
+
+    async def _note(self, upload: UploadRow, coming: Coming, digests: Mapping[str, str]) -> None:
+        async with self._database.transaction() as connection:
+            there = await queries.keep_open(connection, upload.id, expires_at=self._clock() + self._idle)
+            if not there or not await part_queries.receive_part(connection, object=coming.object, checksums=digests):
+                raise UploadEnded("this upload ended while the part came, or the part took too long", pid=upload.pid)
+
+    async def _undo(self, upload: UploadRow, coming: Coming, reason: str) -> None:
+        if not await self._ledger.give_up_part(coming.object, reason=reason):
+            await self._ledger.doom_again(store=upload.store, key=coming.key, reason=reason)
