@@ -38,7 +38,10 @@ from mediastore.http.observe import Observed
 from mediastore.http.provided import Provided
 from mediastore.jobs.housekeeping import Housekeeping
 from mediastore.jobs.loops import Loop
+from mediastore.jobs.metrics import JobMetrics
 from mediastore.jobs.queue import JobQueue
+from mediastore.jobs.routes import JobController
+from mediastore.jobs.service import Backlog
 from mediastore.jobs.work import Job, Schedule
 from mediastore.jobs.worker import CONNECTIONS, Worker
 from mediastore.logging import access_log
@@ -191,7 +194,9 @@ class Services:
         )
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
-        self.health = Health(self.database, registry=self.registry, metrics=self.metrics)
+        kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
+        self.backlog = Backlog(self.database, jobs=kinds_of_jobs)
+        self.health = Health(self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), metrics=self.metrics)
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
         self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
         self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
@@ -290,6 +295,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
     provided = {
         "accounts": services.accounts,
         "credentials": services.credentials,
+        "backlog": services.backlog,
         "placement": services.placement,
         "store_probe": services.probe,
         "identifier_types": services.identifier_types,
@@ -313,6 +319,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             IdentifierTypeController,
             S3ConfigController,
             StoreController,
+            JobController,
             MediaController,
             ContentController,
             UploadController,

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -76,6 +77,15 @@ def serve() -> None:
             respawn_failed_workers=True,
             workers_kill_timeout=math.ceil(max(STOP_TIMEOUT_S, complete.worker_grace_s + HAND_BACK_S)),
         ).serve()
+
+
+@app.command()
+def worker() -> None:
+    """Do jobs, without serving; Ctrl-C or SIGTERM ends it when those that run are done. As many as wanted, on any machine."""
+    settings = load_settings()
+    configure_logging(settings)
+    with reaching(settings) as complete:
+        asyncio.run(do_jobs(complete))
 
 
 @app.command(name="migrate")
@@ -203,6 +213,25 @@ async def prepare(settings: Settings) -> str | None:
     except DatabaseUnavailable as error:
         err.print(f"mediastore: {error.message}; the server starts and waits for it", style="yellow", markup=False)
         return None
+    finally:
+        await services.close()
+
+
+async def do_jobs(settings: Settings) -> None:
+    """Until a signal. A second one does not wait."""
+    services = Services(settings, in_server=False)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    try:
+        print("Mediastore does jobs; Ctrl-C or SIGTERM ends it", flush=True)  # noqa: T201 - one plain line
+        await services.worker().run(stop)
     finally:
         await services.close()
 

@@ -7,9 +7,10 @@ from litestar.response import Response
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from mediastore.database import Database, DatabaseUnavailable
+from mediastore.database import Database, DatabaseError
 from mediastore.errors import MediastoreError
 from mediastore.http.provided import Provided
+from mediastore.jobs.metrics import JobMetrics
 from mediastore.placement.registry import Registry
 from mediastore.transfers import queries as transfers
 
@@ -28,15 +29,17 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 
 class Health:
-    def __init__(self, database: Database, *, registry: Registry, metrics: CollectorRegistry) -> None:
+    def __init__(self, database: Database, *, registry: Registry, jobs: JobMetrics, metrics: CollectorRegistry) -> None:
         self._database = database
         self._registry = registry
+        self._jobs = jobs
         self._metrics = metrics
         self._oldest = Gauge(
             "mediastore_oldest_nonfinal_seconds",
             "For which the upload or the doomed object that has waited longest to end has waited",
             registry=metrics,
         )
+        metrics.register(jobs)
 
     async def ready(self) -> Ready:
         """Ask everything that requests need."""
@@ -55,8 +58,10 @@ class Health:
         try:
             async with self._database.connection() as connection:
                 self._oldest.set(await transfers.oldest_nonfinal_s(connection))
-        except DatabaseUnavailable:
+                await self._jobs.refresh(connection)
+        except DatabaseError:
             self._oldest.set(float("nan"))
+            self._jobs.forget()
         return generate_latest(self._metrics)
 
 

@@ -30,7 +30,7 @@ TAGS = [
     Tag(name="Identifier types", description="Patterns that PIDs and identifiers must match."),
     Tag(name="Stores", description="Where bytes lie, and the S3 services that several stores share."),
     Tag(name="Users", description="Accounts, for administrators."),
-    Tag(name="Operations", description="Health and metrics."),
+    Tag(name="Operations", description="Health, metrics, and jobs for administrators."),
 ]
 
 DESCRIPTION = """
