@@ -5,6 +5,7 @@ embedded PostgreSQL of its own, in a folder that goes away with it.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -88,7 +89,8 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
             pass_fds=[listening.fileno()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
     yield S3Access(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", access_key=ROOT_KEY, secret_key=ROOT_SECRET)
-    server.kill()
+    os.killpg(server.pid, signal.SIGKILL)  # its worker is a process of its own
     server.wait(30)
