@@ -12,6 +12,7 @@ from stores.filesystem_errors import translated
 from stores.folders import FolderTree, sync
 from stores.keys import TEMPORARY
 from stores.protocol import Chunks, ObjectInfo
+from stores.write_back import WriteBack
 
 _FILE_MODE = 0o640
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
@@ -32,6 +33,7 @@ class FileDraft:
         self._temporary = None if anonymous else TEMPORARY + secrets.token_hex(16)
         self._descriptor: int | None = None
         self._size = 0
+        self._write_back = WriteBack()
         self._linking = False
         self._given_up = False
 
@@ -41,6 +43,7 @@ class FileDraft:
             for start in range(0, len(chunks), _IOV_MAX):
                 _write_all(descriptor, chunks[start : start + _IOV_MAX])
         self._size += sum(map(len, chunks))
+        self._write_back.grown(descriptor, self._size)
 
     def publish(self) -> ObjectInfo:
         with translated(self._key):
