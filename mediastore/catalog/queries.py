@@ -13,30 +13,21 @@ from mediastore.catalog.schemas import Access, Content, IdentifierType, Media, S
 from mediastore.database import Connection
 
 
-class MediaRow(Struct, frozen=True, kw_only=True):
-    """A record with its current content and where that lies."""
+class ContentRow(Struct, frozen=True, kw_only=True):
+    """Who may read a record and whether anyone can, with its current content and where that lies: all that a download needs."""
 
     id: int
     pid: str
-    pid_type: str | None
-    metadata: Raw
-    tags: list[str]
     owner: str
     access: Access
     readers: list[str]
     writers: list[str]
     public_at: datetime | None
-    store: int
-    store_name: str
     status: Status
     status_reason: str | None
     version: int
     expires_at: datetime | None
-    revision: int
-    created_at: datetime
-    updated_at: datetime
     deleted_at: datetime | None
-    identifiers: Raw
     object: int | None
     object_key: str | None
     object_store: int | None
@@ -53,6 +44,20 @@ class MediaRow(Struct, frozen=True, kw_only=True):
         if self.status in {"pending", "ready", "failed"} and self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return self.status
+
+
+class MediaRow(ContentRow, frozen=True, kw_only=True):
+    """A record with its current content and where that lies."""
+
+    pid_type: str | None
+    metadata: Raw
+    tags: list[str]
+    store: int
+    store_name: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    identifiers: Raw
 
     def shown(self, now: datetime) -> Media:
         return Media(
@@ -90,20 +95,24 @@ class MediaRow(Struct, frozen=True, kw_only=True):
         )
 
 
-MEDIA = """
-SELECT m.id, m.pid, m.pid_type, m.metadata, m.tags, m.owner, m.access, m.readers, m.writers, m.public_at, m.store,
-    s.name AS store_name, m.status, m.status_reason, m.version, m.expires_at, m.revision, m.created_at, m.updated_at,
-    m.deleted_at,
-    (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{}') FROM identifier i WHERE i.media = m.id) AS identifiers,
-    o.id AS object, o.key AS object_key, o.store AS object_store, os.revision AS object_store_revision,
+CONTENT_COLUMNS = """
+    m.id, m.pid, m.owner, m.access, m.readers, m.writers, m.public_at, m.status, m.status_reason, m.version, m.expires_at,
+    m.deleted_at, o.id AS object, o.key AS object_key, o.store AS object_store, os.revision AS object_store_revision,
     o.state AS object_state, o.filename, o.media_type, o.size, o.stored_at, o.checksums
-FROM media m
-    JOIN store s ON s.id = m.store
+"""
+CONTENT_TABLES = """
+    media m
     LEFT JOIN stored_object o ON o.id = m.current_object
     LEFT JOIN store os ON os.id = o.store
 """
+MEDIA = f"""
+SELECT {CONTENT_COLUMNS}, m.pid_type, m.metadata, m.tags, m.store, s.name AS store_name, m.revision, m.created_at, m.updated_at,
+    (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{{}}') FROM identifier i WHERE i.media = m.id) AS identifiers
+FROM {CONTENT_TABLES} JOIN store s ON s.id = m.store
+"""
 
 
+CONTENT_BY_PID = f"SELECT {CONTENT_COLUMNS} FROM {CONTENT_TABLES} WHERE m.pid = $1"
 MEDIA_BY_PID = f"{MEDIA} WHERE m.pid = $1"
 MEDIA_BY_ID = f"{MEDIA} WHERE m.id = $1"
 
@@ -116,6 +125,12 @@ async def media_by_pid(connection: Connection, pid: str, *, lock: bool = False) 
         await connection.execute("SELECT FROM media WHERE pid = $1 FOR UPDATE", pid)
     row = await connection.fetchrow(MEDIA_BY_PID, pid)
     return MediaRow(**row) if row else None
+
+
+async def content_by_pid(connection: Connection, pid: str) -> ContentRow | None:
+    """The record as a download needs it: half the work of reading all of it, and metadata can be large."""
+    row = await connection.fetchrow(CONTENT_BY_PID, pid)
+    return ContentRow(**row) if row else None
 
 
 async def media_by_id(connection: Connection, id: int) -> MediaRow | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 from mediastore.accounts.access import may_read, may_write, owns, require
 from mediastore.accounts.errors import NotAllowed
@@ -18,7 +19,7 @@ from mediastore.catalog.errors import (
     StoreUnknown,
 )
 from mediastore.catalog.pids import check_pid, mint
-from mediastore.catalog.queries import Inserted, MediaRow, NewMedia
+from mediastore.catalog.queries import ContentRow, Inserted, MediaRow, NewMedia
 from mediastore.catalog.schemas import Media, MediaChange, MediaCreate, Version
 from mediastore.clock import Clock
 from mediastore.database import Connection, ConstraintViolated, Database
@@ -28,6 +29,7 @@ from mediastore.events.schemas import Change, Event
 from mediastore.placement import objects
 
 NEWEST = 2**63 - 1
+Row = TypeVar("Row", bound=ContentRow)
 
 
 class Catalog:
@@ -170,7 +172,7 @@ class Catalog:
             found = await events.of_media(connection, row.id, after=after, limit=limit + 1)
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
-    def readable(self, row: MediaRow | None, pid: str, *, caller: Caller, now: datetime) -> MediaRow:
+    def readable(self, row: Row | None, pid: str, *, caller: Caller, now: datetime) -> Row:
         """The record, if it is there for this caller. Raises `RecordNotFound` and `RecordGone`."""
         if row is None:
             check_pid(pid)
@@ -251,7 +253,7 @@ def not_found(pid: str, caller: Caller) -> RecordNotFound:
     return RecordNotFound(f"there is no record {pid} that you may read{hint}", pid=pid)
 
 
-def gone(row: MediaRow, status: str) -> RecordGone:
+def gone(row: ContentRow, status: str) -> RecordGone:
     since = row.deleted_at if status == "deleted" else row.expires_at
     when = since.isoformat(timespec="seconds") if since else "earlier"
     return RecordGone(f"the record {row.pid} was {status} at {when}", pid=row.pid, record_status=status, since=since)

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from litestar.response import Response
 
@@ -13,6 +14,9 @@ from mediastore.transfers.downloads import Download
 from stores.disposition import attachment
 
 PATHSEND = "http.response.pathsend"
+
+Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""The headers of an answer."""
 
 SHOWN_INLINE = frozenset(
     {
@@ -36,8 +40,9 @@ SHOWN_INLINE = frozenset(
 """Types that a browser shows and never executes. Everything else, HTML and SVG above all, is a download."""
 
 
-def content_headers(download: Download) -> dict[str, str]:
-    """What is true of every answer about these bytes."""
+@lru_cache(maxsize=1_000)
+def content_headers(download: Download) -> Lines:
+    """What is true of every answer about these bytes: made of the given facts alone, so that it can be remembered."""
     headers = {
         "Content-Type": download.media_type,
         "ETag": download.etag,
@@ -49,9 +54,14 @@ def content_headers(download: Download) -> dict[str, str]:
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
         "Cross-Origin-Resource-Policy": "same-site",
     }
-    if digest := repr_digest(download.checksums):
+    if digest := repr_digest(dict(download.checksums)):
         headers["Repr-Digest"] = digest
-    return headers
+    return lines(headers)
+
+
+def lines(headers: Mapping[str, str]) -> Lines:
+    """These headers as ASGI has them."""
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
 
 
 def disposition(download: Download) -> str:
@@ -67,19 +77,16 @@ class Sent(Response[None]):
     def __init__(
         self,
         status: int,
-        headers: Mapping[str, str],
+        headers: Lines,
         *,
         length: int | None = None,
         file: Path | None = None,
         stream: AsyncIterator[bytes] | None = None,
     ) -> None:
         super().__init__(None, status_code=status)
-        lines = dict(headers) if length is None else {**headers, "Content-Length": str(length)}
-        self._start = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()],
-        }
+        if length is not None:
+            headers = (*headers, (b"content-length", b"%d" % length))
+        self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._file = file
         self._stream = stream
 

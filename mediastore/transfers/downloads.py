@@ -11,7 +11,7 @@ from msgspec import Struct
 from mediastore.accounts.access import is_public
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog import queries
-from mediastore.catalog.queries import MediaRow, StoredVersion
+from mediastore.catalog.queries import ContentRow, StoredVersion
 from mediastore.catalog.schemas import Checksum
 from mediastore.catalog.service import Catalog
 from mediastore.clock import Clock
@@ -48,12 +48,20 @@ class Download(Struct, frozen=True, kw_only=True):
     stored_at: datetime
     public: bool
     expires_at: datetime | None
-    checksums: dict[str, str]
-    """Digests that we or the store computed, lower-case hex by algorithm."""
+    checksums: tuple[tuple[str, str], ...]
+    """Digests that we or the store computed: algorithm and lower-case hex."""
 
     @property
     def etag(self) -> str:
         return content_etag(self.version, self.object)
+
+
+class Whole(Struct, frozen=True, kw_only=True):
+    """A file that was as large as its object when it was looked at."""
+
+    store: Store
+    path: Path
+    until: float
 
 
 class Downloads:
@@ -62,13 +70,13 @@ class Downloads:
         self._catalog = catalog
         self._registry = registry
         self._clock = clock
-        self._whole: dict[int, float] = {}
+        self._whole: dict[int, Whole] = {}
 
     async def find(self, pid: str, *, version: int | None, caller: Caller) -> Download:
         """What would be served. Raises as reading the record does, `VersionNotFound`, `ContentMissing` and `ContentLost`."""
         now = self._clock()
         async with self._database.connection() as connection:
-            row = self._catalog.readable(await queries.media_by_pid(connection, pid), pid, caller=caller, now=now)
+            row = self._catalog.readable(await queries.content_by_pid(connection, pid), pid, caller=caller, now=now)
             if version is None or version == row.version:
                 return _current(row, now)
             found = await queries.version(connection, row.id, version)
@@ -79,11 +87,12 @@ class Downloads:
     async def file(self, download: Download) -> Path | None:
         """The object as a file of this machine, where the store has that. Raises `ContentUnavailable` when it is not whole."""
         store = await self._store(download)
+        known = self._whole.get(download.object)
+        if known is not None and known.store is store and known.until > monotonic():
+            return known.path
         if not store.features.local_path:
             return None
         path = store.local_path(download.key)
-        if self._whole.get(download.object, 0) > monotonic():
-            return path
         try:
             # Walks the folders without following links, which the server's own open of the path would do.
             info = await store.head(download.key)
@@ -93,7 +102,7 @@ class Downloads:
             raise _unavailable(download)
         if len(self._whole) >= REMEMBERED:
             self._whole.clear()
-        self._whole[download.object] = monotonic() + REMEMBERED_S
+        self._whole[download.object] = Whole(store=store, path=path, until=monotonic() + REMEMBERED_S)
         return path
 
     async def stream(self, download: Download, *, start: int, end: int) -> AsyncIterator[bytes]:
@@ -110,7 +119,7 @@ class Downloads:
         return await self._registry.get(download.store, revision=download.store_revision, even_disabled=False)
 
 
-def _current(row: MediaRow, now: datetime) -> Download:
+def _current(row: ContentRow, now: datetime) -> Download:
     if row.status == "lost":
         raise ContentLost(f"the bytes of {row.pid} are lost: {row.status_reason}", pid=row.pid)
     if row.object is None or row.object_key is None or row.object_store is None:
@@ -134,7 +143,7 @@ def _current(row: MediaRow, now: datetime) -> Download:
     )
 
 
-def _download(row: MediaRow, found: StoredVersion, now: datetime) -> Download:
+def _download(row: ContentRow, found: StoredVersion, now: datetime) -> Download:
     if found.object_state != "stored":
         raise ContentLost(f"the bytes of version {found.version} of {row.pid} are gone: {found.object_state}", pid=row.pid)
     checksums = msgspec.json.decode(found.checksums, type=dict[str, Checksum])
@@ -152,7 +161,7 @@ def _download(row: MediaRow, found: StoredVersion, now: datetime) -> Download:
         stored_at=found.stored_at,
         public=is_public(row, now),
         expires_at=row.expires_at,
-        checksums={name: item.value for name, item in checksums.items() if item.attested_by != "claimed"},
+        checksums=tuple((name, item.value) for name, item in checksums.items() if item.attested_by != "claimed"),
     )
 
 

@@ -29,7 +29,7 @@ from mediastore.http.errors import HeaderInvalid, PreconditionFailed
 from mediastore.http.paths import tail
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
-from mediastore.transfers.answers import PATHSEND, Sent, content_headers
+from mediastore.transfers.answers import PATHSEND, Sent, content_headers, lines
 from mediastore.transfers.claims import claimed_digests
 from mediastore.transfers.declared import (
     OCTETS,
@@ -185,7 +185,8 @@ class ContentController(Controller):
             found = await links.redeem(pid, token, version=version, caller=caller)
         if direct and token is None:
             link = await links.issue(found, caller=caller, site=sites.of(request))
-            return Sent(HTTP_307_TEMPORARY_REDIRECT, {"Location": link.url, "Cache-Control": "private, no-store"}, length=0)
+            headers = lines({"Location": link.url, "Cache-Control": "private, no-store"})
+            return Sent(HTTP_307_TEMPORARY_REDIRECT, headers, length=0)
         headers, given = content_headers(found), request.headers
         if unchanged(
             etag=found.etag,
@@ -203,9 +204,9 @@ class ContentController(Controller):
             return Sent(HTTP_200_OK, headers, length=found.size)
         if part is not None:
             start, end = part
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+            of_it = lines({"Content-Range": f"bytes {start}-{end - 1}/{found.size}"})
             pieces = await downloads.stream(found, start=start, end=end)
-            return Sent(HTTP_206_PARTIAL_CONTENT, headers, length=end - start, stream=pieces)
+            return Sent(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
         file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
         stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
         return Sent(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
