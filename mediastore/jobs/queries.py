@@ -26,20 +26,34 @@ PAGE = {
     for status in (*STATUSES, None)
 }
 
-# Each count and each oldest reads a partial index; priorities are all 0, so that the least id of one is the oldest.
+MOST_COUNTED = 100_000
+
+# The orders make PostgreSQL read just these rows in partial indexes, however many there are of other kinds. Priorities are all 0,
+# so the least id is the oldest.
 DEPTHS = f"""
-SELECT name AS job,
-    (SELECT count(*) FROM pgqueuer WHERE entrypoint IN (name, name || '{LOCAL}') AND status = 'queued') AS waiting,
-    (SELECT count(*) FROM pgqueuer WHERE entrypoint IN (name, name || '{LOCAL}') AND status = 'picked') AS running,
-    (SELECT count(*) FROM pgqueuer WHERE entrypoint IN (name, name || '{LOCAL}') AND status = 'failed') AS held,
-    coalesce(extract(epoch FROM now() - least(
-        (SELECT created FROM pgqueuer WHERE entrypoint = name AND status = 'queued' ORDER BY priority DESC, id LIMIT 1),
-        (SELECT created FROM pgqueuer WHERE entrypoint = name || '{LOCAL}' AND status = 'queued'
-            ORDER BY priority DESC, id LIMIT 1),
-        (SELECT min(created) FROM pgqueuer WHERE entrypoint IN (name, name || '{LOCAL}') AND status = 'picked')
-    )), 0)::float8 AS oldest_s,
-    coalesce((SELECT failures FROM job_failure WHERE job_failure.job = name), 0) AS failures
-FROM unnest($1::text[]) AS name ORDER BY name
+SELECT name AS job, sum(waiting)::bigint AS waiting, sum(running)::bigint AS running, sum(held)::bigint AS held,
+    coalesce(extract(epoch FROM now() - least(min(oldest_waiting), min(oldest_running))), 0)::float8 AS oldest_s,
+    coalesce((SELECT failures FROM job_failure WHERE job = name), 0) AS failures
+FROM unnest($1::text[]) AS name
+CROSS JOIN LATERAL (VALUES (name), (name || '{LOCAL}')) AS queued_as (entrypoint)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting FROM (
+        SELECT FROM pgqueuer WHERE entrypoint = queued_as.entrypoint AND status = 'queued'
+        ORDER BY execute_after LIMIT {MOST_COUNTED}
+    ) AS counted
+) AS counts
+CROSS JOIN LATERAL (
+    SELECT count(*) AS running, min(created) AS oldest_running
+    FROM pgqueuer WHERE entrypoint = queued_as.entrypoint AND status = 'picked'
+) AS in_hand
+CROSS JOIN LATERAL (
+    SELECT count(*) AS held FROM pgqueuer WHERE entrypoint = queued_as.entrypoint AND status = 'failed'
+) AS put_away
+LEFT JOIN LATERAL (
+    SELECT created AS oldest_waiting FROM pgqueuer
+    WHERE entrypoint = queued_as.entrypoint AND status = 'queued' ORDER BY priority DESC, id LIMIT 1
+) AS first ON true
+GROUP BY name ORDER BY name
 """
 
 REQUEUE = f"""
@@ -72,6 +86,7 @@ class Depth(Struct, frozen=True, kw_only=True):
 
     job: str
     waiting: int
+    """At most `MOST_COUNTED`, and as many of the local ones."""
     running: int
     held: int
     oldest_s: float

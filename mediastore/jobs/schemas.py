@@ -32,6 +32,7 @@ class JobCount(Struct, frozen=True, kw_only=True):
 
     job: str
     waiting: int
+    """Counted up to 100,000."""
     running: int
     held: int
 

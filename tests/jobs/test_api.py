@@ -54,7 +54,7 @@ async def test_a_waiting_job_is_shown(scene: Scene, admin: httpx.Client) -> None
     assert shared["next_at"] > shared["created_at"]
     assert (local["job"], local["local"]) == ("note", True)
     assert answer["next"] is None
-    assert answer["counts"] == [{"job": "forget_job_log", "waiting": 0, "running": 0, "held": 0}]
+    assert {"job": "forget_job_log", "waiting": 0, "running": 0, "held": 0} in answer["counts"]
 
 
 async def test_a_held_job_is_shown_with_its_error_and_done_when_it_is_retried(scene: Scene, admin: httpx.Client) -> None:
