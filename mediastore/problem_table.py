@@ -81,6 +81,7 @@ STATUSES: dict[type[Exception], int] = {
     transfers.UploadFailed: 409,
     transfers.UploadExpired: 410,
     transfers.UploadIncomplete: 409,
+    transfers.PartBusy: 409,
     transfers.TicketWrong: 403,
     transfers.UploadUnverified: 503,
     transfers.FormInvalid: 422,

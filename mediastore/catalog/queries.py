@@ -308,6 +308,14 @@ async def set_content(connection: Connection, media: int, *, object: int, versio
     return revision
 
 
+async def touch(connection: Connection, media: int) -> int:
+    """Something about a record changed that its row does not show; returns the new revision."""
+    revision: int = await connection.fetchval(
+        "UPDATE media SET revision = revision + 1, updated_at = now() WHERE id = $1 RETURNING revision", media
+    )
+    return revision
+
+
 async def next_version(connection: Connection, media: int) -> int:
     """The number of a record's next content. The caller holds the record's lock."""
     version: int = await connection.fetchval("SELECT coalesce(max(version), 0) + 1 FROM stored_object WHERE media = $1", media)
@@ -416,7 +424,7 @@ async def versions(connection: Connection, media: int) -> list[Version]:
         SELECT o.version, o.id IS NOT DISTINCT FROM m.current_object AS current, o.state, s.name AS store, o.filename,
             o.media_type, o.size, o.stored_at, o.checksums
         FROM stored_object o JOIN media m ON m.id = o.media JOIN store s ON s.id = o.store
-        WHERE o.media = $1 AND o.version IS NOT NULL ORDER BY o.version DESC, o.id
+        WHERE o.media = $1 AND o.stored_at IS NOT NULL ORDER BY o.version DESC, o.id
         """,
         media,
     )
@@ -444,7 +452,8 @@ async def version(connection: Connection, media: int, number: int) -> StoredVers
         """
         SELECT o.id AS object, o.key AS object_key, o.store AS object_store, s.revision AS object_store_revision,
             o.state AS object_state, o.version, o.filename, o.media_type, o.size, o.stored_at, o.checksums
-        FROM stored_object o JOIN store s ON s.id = o.store WHERE o.media = $1 AND o.version = $2 ORDER BY o.id LIMIT 1
+        FROM stored_object o JOIN store s ON s.id = o.store WHERE o.media = $1 AND o.version = $2 AND o.stored_at IS NOT NULL
+        ORDER BY o.id LIMIT 1
         """,
         media,
         number,

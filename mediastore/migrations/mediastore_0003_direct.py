@@ -8,11 +8,15 @@ VERSION = "1.38.0"
 DESCRIPTION = "direct uploads, parts, quotas"
 
 UP = """
+-- All at once and in this order, so that servers at work neither wait in a circle with us nor change what is being counted.
+LOCK TABLE media, upload, stored_object, store IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE upload
     ADD COLUMN pid text,
     ADD COLUMN about jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN claims jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN landing bigint CONSTRAINT upload_landing_fkey REFERENCES stored_object (id) ON DELETE SET NULL,
+    ADD COLUMN version_before int,
     ADD COLUMN urls_until timestamptz,
     ADD COLUMN verifying_at timestamptz,
     ADD COLUMN problem jsonb;

@@ -20,6 +20,8 @@ class Doomed(Struct, frozen=True, kw_only=True):
     """Of a multipart upload that may still be open."""
     maybe_open: bool
     """Whether its upload ended otherwise than by completion: then one may be open whose id we never learned."""
+    bytes_until: datetime | None
+    """Until when bytes may still come to the key: it is purged at once, and once more then."""
 
 
 def new_key() -> str:
@@ -48,12 +50,12 @@ async def insert_object(
 
 async def set_stored(
     connection: Connection, object: int, *, version: int, size: int, checksums: Mapping[str, object], at: datetime
-) -> None:
-    """The bytes are there and were verified. Only an object that is being written can become stored."""
-    await connection.execute(
+) -> bool:
+    """The bytes are there and were verified. Only an object that is being written can become stored; False where it was not."""
+    done = await connection.fetchval(
         """
         UPDATE stored_object SET state = 'stored', version = $2, size = $3, checksums = $4, stored_at = $5, checked_at = $5
-        WHERE id = $1 AND state IN ('writing', 'verifying')
+        WHERE id = $1 AND state IN ('writing', 'verifying') RETURNING true
         """,
         object,
         version,
@@ -61,6 +63,27 @@ async def set_stored(
         checksums,
         at,
     )
+    return bool(done)
+
+
+async def reserve_version(connection: Connection, object: int) -> None:
+    """Take the number that the content will have when it is verified, so that what completes later lies above it.
+
+    The caller holds the record's lock. An object that fails gives its number back.
+    """
+    await connection.execute(
+        """
+        UPDATE stored_object o SET state = 'verifying',
+            version = (SELECT coalesce(max(version), 0) + 1 FROM stored_object WHERE media = o.media)
+        WHERE id = $1 AND state = 'writing'
+        """,
+        object,
+    )
+
+
+async def reserved_version(connection: Connection, object: int) -> int | None:
+    version: int | None = await connection.fetchval("SELECT version FROM stored_object WHERE id = $1", object)
+    return version
 
 
 async def doom(connection: Connection, object: int, *, reason: str, wait_s: float = 0) -> None:
@@ -68,7 +91,7 @@ async def doom(connection: Connection, object: int, *, reason: str, wait_s: floa
     await connection.execute(
         """
         UPDATE stored_object SET state = 'purging', state_reason = $2, doomed_at = now(),
-            next_attempt_at = now() + make_interval(secs => $3)
+            version = CASE WHEN stored_at IS NULL THEN NULL ELSE version END, next_attempt_at = now() + make_interval(secs => $3)
         WHERE id = $1 AND state NOT IN ('purging', 'purged')
         """,
         object,
@@ -81,7 +104,8 @@ async def quarantine(connection: Connection, object: int, *, reason: str) -> Non
     """The bytes are not what they should be: nobody reads them, and they stay for a look before they go."""
     await connection.execute(
         """
-        UPDATE stored_object SET state = 'quarantined', state_reason = $2, doomed_at = now(), next_attempt_at = now()
+        UPDATE stored_object SET state = 'quarantined', state_reason = $2, doomed_at = now(), next_attempt_at = now(),
+            version = NULL
         WHERE id = $1 AND state IN ('writing', 'verifying')
         """,
         object,
@@ -139,11 +163,13 @@ async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s
 
 
 DOOMED = """
-SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, coalesce(u.state <> 'completed', false) AS maybe_open
+SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, coalesce(u.state <> 'completed', false) AS maybe_open,
+    greatest(u.urls_until, l.urls_until, CASE WHEN u.state = 'failed' AND u.method <> 'proxied' THEN o.doomed_at END)
+        + interval '1 day' AS bytes_until
 FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id LEFT JOIN upload l ON l.landing = o.id
-WHERE o.state = 'purging' AND greatest(u.urls_until, l.urls_until, '-infinity') < now()
+WHERE o.state = 'purging'
 """
-"""What a presigned URL may still write to is not purged before the URL has ended: its bytes would come back."""
+"""`bytes_until`: a request that began before its URL ended, and a verification that was under way, can bring bytes afterwards."""
 
 
 async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, but: Sequence[int] = ()) -> list[Doomed]:
@@ -162,6 +188,13 @@ async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, bu
         lease_s,
     )
     return [Doomed(**row) for row in rows]
+
+
+async def purge_again(connection: Connection, object: int, *, at: datetime) -> None:
+    """The bytes are gone, and those that may still come go later: the row stays until then."""
+    await connection.execute(
+        "UPDATE stored_object SET next_attempt_at = $2, attempts = 0 WHERE id = $1 AND state = 'purging'", object, at
+    )
 
 
 async def set_purged(connection: Connection, object: int, *, receipt: Mapping[str, object]) -> None:

@@ -162,13 +162,15 @@ async def lock_quota(connection: Connection, store: int) -> None:
 
 
 async def usage_by_owner(connection: Connection, store: int, *, owner: str | None) -> list[OwnerUsage]:
-    """What is used, kept by triggers on the objects, and what uploads that have not ended reserve; of one owner or of all."""
+    """What is used, kept by triggers on the objects, and what uploads that have not ended reserve, and those whose bytes are in
+    quarantine; of one owner or of all."""
     rows = await connection.fetch(
         """
         WITH reserved AS (
             SELECT m.owner, count(*) AS objects, sum(u.reserved) AS bytes
             FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN media m ON m.id = o.media
-            WHERE u.state IN ('open', 'verifying') AND o.store = $1 AND ($2::text IS NULL OR m.owner = $2) GROUP BY m.owner
+            WHERE (u.state IN ('open', 'verifying') OR u.state = 'failed' AND o.state = 'quarantined')
+                AND o.store = $1 AND ($2::text IS NULL OR m.owner = $2) GROUP BY m.owner
         ), used AS (
             SELECT owner, object_count AS objects, byte_count AS bytes FROM store_usage
             WHERE store = $1 AND object_count > 0 AND ($2::text IS NULL OR owner = $2)

@@ -56,14 +56,17 @@ async def reserve(connection: Connection, store: StoreRow, *, owner: str, size: 
     )
     for limit in limits:
         if limit.most is not None and limit.more > 0 and limit.taken + limit.more > limit.most:
+            # How much others have is not for everybody.
+            told = {"taken": limit.taken} if limit.name.endswith("_per_owner") else {}
             raise QuotaExceeded(
-                f"the quota {limit.name} of the store {store.name} is {limit.most}: {limit.taken} are used or reserved, "
-                f"so {limit.more} more do not fit",
+                f"the quota {limit.name} of the store {store.name} is {limit.most}, and of that "
+                + (f"{limit.taken} are used or reserved" if told else "too much is used or reserved")
+                + f": {limit.more} more do not fit",
                 store=store.name,
                 quota=limit.name,
                 limit=limit.most,
-                taken=limit.taken,
                 asked=limit.more,
+                **told,
             )
 
 

@@ -92,7 +92,7 @@ class Cleanup:
         """Direct uploads past their time are settled by a job, and so are those whose verification got lost."""
         async with self._database.transaction() as connection:
             silent = await queries.silent_uploads(connection, grace_s=self._grace_s, verifying_s=FORGOTTEN_S, limit=limit)
-            for upload in silent:
+            for upload in sorted(silent, key=lambda item: item.id):  # as everywhere, so that nobody waits in a circle
                 job = SETTLE if upload.state == "open" else VERIFY
                 await self._completion.enqueue(connection, job, upload.id, memory=upload.store_kind == "memory")
 
@@ -151,5 +151,7 @@ class Cleanup:
             for doomed in sorted(group, key=lambda item: item.id):
                 if doomed.key in problems:
                     await objects.set_purge_failed(connection, doomed.id, reason=problems[doomed.key])
+                elif doomed.bytes_until is not None and doomed.bytes_until > self._clock():
+                    await objects.purge_again(connection, doomed.id, at=doomed.bytes_until)
                 else:
                     await objects.set_purged(connection, doomed.id, receipt={"at": self._clock(), "answer": "gone"})

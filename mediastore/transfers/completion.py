@@ -12,7 +12,10 @@ import structlog
 from msgspec import Struct
 
 from mediastore.accounts.credentials import Credentials
+from mediastore.accounts.errors import CredentialsWrong, NotAllowed
 from mediastore.accounts.schemas import Caller
+from mediastore.catalog.errors import CatalogError
+from mediastore.catalog.queries import MediaRow
 from mediastore.catalog.schemas import Checksum, Media
 from mediastore.clock import Clock
 from mediastore.database import Connection, Database
@@ -21,7 +24,7 @@ from mediastore.jobs.errors import RetryLater
 from mediastore.jobs.queue import JobQueue
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
-from mediastore.transfers.declared import Declared, about_record
+from mediastore.transfers.declared import Declared, Precondition, about_record, always
 from mediastore.transfers.errors import (
     DigestMismatch,
     SizeMismatch,
@@ -29,22 +32,42 @@ from mediastore.transfers.errors import (
     UploadFailed,
     UploadIncomplete,
     UploadInterrupted,
+    UploadSuperseded,
 )
 from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of
 from mediastore.transfers.streaming import compare, store_stream
 from stores.digests import digest_stream
-from stores.errors import ObjectExists, ObjectNotFound, StoreError, UploadNotFound
+from stores.errors import ObjectExists, ObjectNotFound, ObjectTooLarge, PartsInvalid, StoreError, UploadNotFound
 from stores.protocol import ObjectInfo, Store
 
 VERIFY = "verify_upload"
 SETTLE = "settle_upload"
-PATIENCE = timedelta(days=1)
-"""How long a store may fail to answer before an upload into it is given up."""
-FIRST_READINGS = timedelta(minutes=1)
-"""How long a store may show no object, or one of another size, before it is believed."""
-ASK_AGAIN_S = 5
+FINAL = (
+    CatalogError,
+    CredentialsWrong,
+    DigestMismatch,
+    NotAllowed,
+    ObjectNotFound,
+    ObjectTooLarge,
+    PartsInvalid,
+    SizeMismatch,
+    UploadEnded,
+    UploadIncomplete,
+    UploadNotFound,
+)
+"""What ends an upload. Anything else, such as a store that is away, switched off, or has new keys, is waited for."""
+BELIEVED_AFTER: Mapping[type, timedelta] = {
+    SizeMismatch: timedelta(minutes=1),
+    ObjectNotFound: timedelta(days=1),
+    UploadIncomplete: timedelta(days=1),
+}
+"""How long a store may show another size, or nothing, where the bytes were said to be, before it is believed."""
+SOONEST_S, LATEST_S = 5, 600
+"""Between two tries: a tenth of the time that it has taken, within these."""
+STOPPED_AFTER_S = 60
+"""When a job goes on with what a call has begun to verify, in case that it was killed."""
 
 
 class UploadJob(Struct, frozen=True, kw_only=True):
@@ -64,6 +87,11 @@ class Source(Struct, frozen=True, kw_only=True):
     """Of the one object that was written by this server, and can become the content as it is."""
     digests: Mapping[str, str] = {}
     """Which this server computed as those bytes came, lower-case hex by algorithm."""
+
+    @property
+    def copied(self) -> bool:
+        """Whether the content is made of them by copying, so that none of them may change meanwhile."""
+        return not self.in_place and self.object is None
 
 
 class Completion:
@@ -91,7 +119,9 @@ class Completion:
         self._clock = clock
         self._log = structlog.get_logger("mediastore.transfers")
 
-    async def complete(self, upload: UploadRow, *, parts: Mapping[int, str] | None, caller: Caller) -> Media | None:
+    async def complete(
+        self, upload: UploadRow, *, parts: Mapping[int, str] | None, caller: Caller, precondition: Precondition = always
+    ) -> Media | None:
         """Make the bytes the record's content; None where a job verifies them first. `parts` are etags by number.
 
         Raises `UploadIncomplete` and whatever keeps the parts from being put together, which leaves the upload open, and
@@ -99,21 +129,32 @@ class Completion:
         """
         store = await self._registry.get(upload.store)
         source = await self._gather(upload, store, parts)
-        if self._is_quick(upload, source):
+        quick = self._is_quick(upload, source)
+        if quick and not source.copied:
             try:
-                return await self._conclude(upload, store, source, caller=caller)
+                return await self._conclude(upload, store, source, caller=caller, precondition=precondition)
             except SizeMismatch:
                 if not source.in_place:
                     raise
-                # A store that is slow to see what it was sent: the job looks again before it is believed.
-        async with self._database.transaction() as connection:
-            if await queries.begin_verifying(connection, upload.id):
-                await self.enqueue(connection, VERIFY, upload.id, memory=upload.store_kind == "memory")
-        return None
+                quick = False  # a store that is slow to see what it was sent: the job looks again before it is believed
+        await self._freeze(upload, precondition=precondition, wait_s=STOPPED_AFTER_S if quick else 0)
+        if not quick:
+            return None
+        try:
+            frozen = await self._row(upload.id)
+            if frozen is None or frozen.state != "verifying":
+                return None
+            source = await self._gather(frozen, store, None)
+            return await self._conclude(frozen, store, source, caller=caller, precondition=precondition)
+        except (StoreError, MediastoreError) as error:
+            if isinstance(error, FINAL):
+                raise
+            return None  # the job goes on with it
 
-    async def enqueue(self, connection: Connection, job: str, upload: UUID, *, memory: bool) -> None:
+    async def enqueue(self, connection: Connection, job: str, upload: UUID, *, memory: bool, wait_s: float = 0) -> None:
         """Have somebody look after an upload, once. What lies in memory is looked after where it lies."""
-        await self._jobs.enqueue(connection, job, UploadJob(upload=upload), dedupe_key=f"{job} {upload}", local=memory)
+        key = f"{job} {upload}"
+        await self._jobs.enqueue(connection, job, UploadJob(upload=upload), dedupe_key=key, delay_s=wait_s, local=memory)
 
     async def verify(self, payload: bytes) -> None:
         """The job: verify an upload whose bytes are all there, and publish or refuse it. Safe to run twice and at once."""
@@ -137,25 +178,41 @@ class Completion:
             store = await self._registry.get(upload.store)
             if await self._was_busy(upload, store):
                 return
-            await self.complete(upload, parts=None, caller=await self._beginner(upload))
-        except UploadIncomplete:
-            await self._ledger.give_up(upload.id, upload.media, reason="expired", withdraw=False)
+            await self.complete(
+                upload, parts=None, caller=await self._beginner(upload), precondition=_unless_newer(upload.version_before)
+            )
+        except (UploadIncomplete, UploadSuperseded) as error:
+            reason = "expired" if isinstance(error, UploadIncomplete) else "superseded"
+            await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=False)
         except (StoreError, MediastoreError) as error:
             await self._again_or_never(upload, error)
 
+    async def _freeze(self, upload: UploadRow, *, precondition: Precondition, wait_s: float) -> None:
+        """Take no more bytes, and leave the rest to a job."""
+        if upload.media is None:
+            raise UploadEnded(f"the record {upload.pid} is gone", pid=upload.pid)
+
+        async def enqueue(connection: Connection) -> None:
+            await self.enqueue(connection, VERIFY, upload.id, memory=upload.store_kind == "memory", wait_s=wait_s)
+
+        await self._ledger.verifying(upload.id, upload.media, then=enqueue, precondition=precondition)
+
     async def _again_or_never(self, upload: UploadRow, error: StoreError | MediastoreError) -> None:
         """Ask again later where that can help; else the upload has failed, for everybody to see."""
-        now, since = self._clock(), upload.verifying_at or upload.expires_at + self._grace
-        early = isinstance(error, ObjectNotFound | SizeMismatch | UploadIncomplete) and now - since < FIRST_READINGS
-        if early or (error.retryable and now - since < PATIENCE):
-            raise RetryLater(error.message, delay_s=ASK_AGAIN_S) from error
+        taken = self._clock() - (upload.verifying_at or upload.expires_at + self._grace)
+        if not isinstance(error, FINAL) or taken < BELIEVED_AFTER.get(type(error), timedelta()):
+            delay_s = min(max(taken.total_seconds() / 10, SOONEST_S), LATEST_S)
+            raise RetryLater(error.message, delay_s=delay_s) from error
         if await self._ledger.give_up(upload.id, upload.media, reason=reason_of(error), withdraw=False, problem=error):
             return
         self._log.warning("upload failed", upload=str(upload.id), pid=upload.pid, code=error.code, reason=error.message)
 
     async def _upload(self, payload: bytes) -> UploadRow | None:
+        return await self._row(msgspec.json.decode(payload, type=UploadJob).upload)
+
+    async def _row(self, id: UUID) -> UploadRow | None:
         async with self._database.connection() as connection:
-            return await queries.upload_by_id(connection, msgspec.json.decode(payload, type=UploadJob).upload)
+            return await queries.upload_by_id(connection, id)
 
     async def _beginner(self, upload: UploadRow) -> Caller:
         return Caller(identity=await self._credentials.identity_of(upload.caller), request_id=None, address="")
@@ -233,14 +290,16 @@ class Completion:
         info = source.info if source.in_place else None
         return info is not None and set(upload.algorithms) <= set(info.checksums)
 
-    async def _conclude(self, upload: UploadRow, store: Store, source: Source, *, caller: Caller) -> Media:
+    async def _conclude(
+        self, upload: UploadRow, store: Store, source: Source, *, caller: Caller, precondition: Precondition = always
+    ) -> Media:
         try:
             stored = await self._verified(upload, store, source)
         except (SizeMismatch, DigestMismatch) as error:
             if isinstance(error, DigestMismatch) or not source.in_place:
                 await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
             raise
-        return await self._publish(upload, stored, caller=caller)
+        return await self._publish(upload, stored, caller=caller, precondition=precondition)
 
     async def _verified(self, upload: UploadRow, store: Store, source: Source) -> Stored:
         """What is known of the bytes, from those who can know it. One bad reading is not believed: it is read twice."""
@@ -294,7 +353,7 @@ class Completion:
         now = self._clock()
         return {name: Checksum(value=digest, attested_by="server", at=now) for name, digest in digests.items()}
 
-    async def _publish(self, upload: UploadRow, stored: Stored, *, caller: Caller) -> Media:
+    async def _publish(self, upload: UploadRow, stored: Stored, *, caller: Caller, precondition: Precondition) -> Media:
         if upload.media is None:
             raise UploadEnded(f"the record {upload.pid} is gone", pid=upload.pid)
         intent = Intent(
@@ -315,16 +374,26 @@ class Completion:
                 stored,
                 declared=declared,
                 about=about_record(bytes(upload.about)),
-                precondition=lambda _: None,
+                precondition=precondition,
                 caller=caller,
             )
         except UploadInterrupted:
             await self._ledger.doom_again(store=upload.store, key=upload.key, reason="ended")
             raise
         except MediastoreError as error:
-            if not error.retryable:
+            if isinstance(error, FINAL) and not isinstance(error, UploadSuperseded):
                 await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
             raise
+
+
+def _unless_newer(version: int) -> Precondition:
+    """The record still has the content that it had when its upload began."""
+
+    def check(row: MediaRow | None) -> None:
+        if row is None or row.version != version:
+            raise UploadSuperseded("the record has newer content than this upload, which nobody completed")
+
+    return check
 
 
 def part_etag(object: int) -> str:

@@ -41,6 +41,10 @@ Precondition = Callable[[MediaRow | None], None]
 """Raises when the record, or its absence, is not what the client made a condition."""
 
 
+def always(_: MediaRow | None) -> None:
+    """The precondition of who makes none."""
+
+
 def about_record(given: bytes) -> About:
     """The fields as what makes a record, and as what changes one."""
     try:

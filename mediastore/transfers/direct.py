@@ -20,7 +20,7 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.completion import Completion, ended
-from mediastore.transfers.declared import About, Declared, checked_digests, checked_name, checked_type
+from mediastore.transfers.declared import About, Declared, always, checked_digests, checked_name, checked_type
 from mediastore.transfers.errors import TicketWrong, UploadTooLarge, UploadUnknown
 from mediastore.transfers.ledger import Intent, Ledger, Plan, reason_of, was_answered
 from mediastore.transfers.queries import UploadRow
@@ -32,6 +32,8 @@ from stores.errors import ObjectNotFound, PartsInvalid, StoreError, UploadNotFou
 from stores.parts import MAX_SINGLE, check_size, plan_parts
 from stores.protocol import Features, Store
 
+ANSWER_LOST = timedelta(hours=1)
+"""How long an upload's token outlives it, for a client that did not get the answer."""
 SINGLE_BYTES = 64 * 1024 * 1024
 """What `auto` sends in one request; more goes in parts, which can be sent again one by one."""
 
@@ -90,9 +92,7 @@ class DirectUploads:
         row = await self._ledger.destination(pid, about=about, caller=caller)
         store = await self._registry.get(row.id, revision=row.revision)
         plan = self._plan(asked, row, store.features)
-        intent = await self._ledger.announce(
-            pid, declared=declared, about=about, precondition=lambda _: None, caller=caller, plan=plan
-        )
+        intent = await self._ledger.announce(pid, declared=declared, about=about, precondition=always, caller=caller, plan=plan)
         try:
             if plan.method == "multipart" and store.features.presigned:
                 upload_id = await store.begin_multipart(intent.key, media_type=declared.media_type)
@@ -109,7 +109,11 @@ class DirectUploads:
         if upload.state != "open":
             return self._facts(upload)
         store = await self._registry.get(upload.store)
-        return await self._shown(upload, store, asker, received=await self._received(upload, store))
+        try:
+            received = await self._received(upload, store)
+        except UploadNotFound as error:
+            return msgspec.structs.replace(self._facts(upload), problem={"code": error.code, "detail": error.message})
+        return await self._shown(upload, store, asker, received=received)
 
     async def page(self, *, before: UUID | None, limit: int, asker: Asker) -> tuple[list[Upload], UUID | None]:
         """The caller's uploads, or everybody's for administrators, newest first; without their URLs."""
@@ -150,6 +154,8 @@ class DirectUploads:
                 raise
         upload = await self._row(id)
         if upload.state == "completed":
+            if caller.identity.name == upload.caller:  # who was told the record once may be told again, be it with a key to write
+                caller = msgspec.structs.replace(caller, identity=await self._credentials.identity_of(upload.caller))
             return await self._catalog.read(upload.pid, caller=caller)
         if upload.state == "failed":
             raise ended(upload)
@@ -160,7 +166,7 @@ class DirectUploads:
         upload, _ = await self._known(id, asker)
         if upload.state == "failed":
             return
-        if await self._ledger.give_up(upload.id, upload.media, reason="cancelled", withdraw=True):
+        if await self._ledger.end(upload.id, upload.media, reason="cancelled", withdraw=True):
             raise ended(await self._row(id))
 
     async def _known(self, id: UUID, asker: Asker) -> tuple[UploadRow, Caller]:
@@ -171,7 +177,7 @@ class DirectUploads:
             raise UploadUnknown(f"there is no upload {id}", id=id)
         if asker.token is not None:
             self._tickets.check_upload(asker.token, id)
-            if upload.state in {"completed", "failed"} and upload.last_activity + self._idle < self._clock():
+            if upload.state in {"completed", "failed"} and upload.last_activity + ANSWER_LOST < self._clock():
                 raise TicketWrong("the token of this upload ended with it; log in instead")
             identity = await self._credentials.identity_of(upload.caller)
             return upload, msgspec.structs.replace(asker.caller, identity=identity)
@@ -218,13 +224,26 @@ class DirectUploads:
             async with self._database.connection() as connection:
                 return {part.number: part for part in await part_queries.parts_of(connection, upload.id)}
         if upload.method == "multipart":
-            if upload.s3_upload_id is None:
-                raise UploadNotFound("the store was never told of this upload; begin again")
-            return {part.number: part for part in await store.list_parts(upload.key, upload.s3_upload_id)}
+            return await self._received_parts(upload, store)
         try:
             return {1: await store.head(upload.landing_key or upload.key)}
         except ObjectNotFound:
             return {}
+
+    async def _received_parts(self, upload: UploadRow, store: Store) -> Mapping[int, object]:
+        if upload.s3_upload_id is None:
+            return {}
+        try:
+            return {part.number: part for part in await store.list_parts(upload.key, upload.s3_upload_id)}
+        except UploadNotFound:
+            # Put together already, and the answer was lost: then all are there. Or aborted by somebody else: then none is.
+            try:
+                info = await store.head(upload.key)
+            except ObjectNotFound:
+                raise UploadNotFound(
+                    "the store's multipart upload is gone, and no object came of it: cancel, and begin again"
+                ) from None
+            return dict.fromkeys(range(1, plan_of(upload).count + 1)) if info.size == upload.size else {}
 
     async def _shown(
         self,
@@ -253,6 +272,8 @@ class DirectUploads:
             urls_expire_at=self._requests.end(upload, store) if not store.features.presigned else end,
         )
         if upload.method == "multipart":
+            if store.features.presigned and upload.s3_upload_id is None:
+                return facts  # the store was never told: it can only be cancelled
             wanted = self._requests.missing(upload, received) if asked is None else asked
             parts = await self._requests.parts(upload, store, asker.site, received=received, asked=wanted)
             return msgspec.structs.replace(facts, parts=parts)

@@ -10,6 +10,7 @@ TransferError
 ├── UploadInterrupted       the upload was given up while it ran: too slow to show life, or its record went
 ├── UploadUnknown           no such direct upload, or none that the caller may know of
 ├── UploadEnded             it was completed, cancelled or given up, and can't go on
+│   └── UploadSuperseded    nobody completed it, and the record has newer content by now
 ├── UploadFailed            what came was not what was declared; `problem` tells
 ├── UploadExpired           nothing was heard of it for too long
 ├── UploadIncomplete        bytes or parts are missing; `missing` names them
@@ -20,6 +21,7 @@ TransferError
 ├── ContentLost             the bytes are gone for good
 ├── ContentUnavailable      the store does not give what it should have; retryable
 ├── VersionNotFound
+├── PartBusy                this part is on its way several times already; retryable
 ├── TicketWrong             the token of a signed URL is wrong, revoked or has expired
 └── DirectUnavailable       this way of sending is not possible with this store
 """
@@ -75,6 +77,10 @@ class UploadEnded(TransferError):
     code = "upload_ended"
 
 
+class UploadSuperseded(UploadEnded):
+    code = "upload_superseded"
+
+
 class UploadFailed(TransferError):
     code = "upload_failed"
 
@@ -85,6 +91,11 @@ class UploadExpired(TransferError):
 
 class UploadIncomplete(TransferError):
     code = "upload_incomplete"
+
+
+class PartBusy(TransferError):
+    code = "part_busy"
+    retryable = True
 
 
 class TicketWrong(TransferError):

@@ -3,7 +3,7 @@
 Each of the three is one transaction, whichever way the bytes travel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -140,15 +140,24 @@ class Ledger:
                     store = await placement.store_by_id(connection, intent.store)
                     assert store is not None  # noqa: S101 - a store with records is never deleted
                     await reserve(connection, store, owner=row.owner, size=stored.size, objects=0)
-                if stored.object != intent.object:
-                    await part_queries.adopt(connection, intent.upload, object=stored.object)
+                version = await objects.reserved_version(connection, intent.object)
+                if stored.object != intent.object and not await part_queries.adopt(
+                    connection, intent.upload, object=stored.object
+                ):
+                    raise UploadInterrupted("the bytes were sent again at the same moment; complete again", pid=intent.pid)
                 await part_queries.doom_parts(connection, intent.upload, reason="put together")
-                changes = await self._apply(connection, row, about, intent=intent, caller=caller, now=now)
-                version = await catalog_queries.next_version(connection, row.id)
-                await objects.set_stored(
+                version = version or await catalog_queries.next_version(connection, row.id)
+                # What was completed later lies above, though it was verified sooner.
+                newest = version > row.version
+                changes = await self._apply(connection, row, about, intent=intent, caller=caller, now=now) if newest else {}
+                if not await objects.set_stored(
                     connection, stored.object, version=version, size=stored.size, checksums=stored.checksums, at=now
-                )
-                revision = await catalog_queries.set_content(connection, row.id, object=stored.object, version=version)
+                ):
+                    raise UploadInterrupted("the bytes were given up in the meantime; send them again", pid=intent.pid)
+                if newest:
+                    revision = await catalog_queries.set_content(connection, row.id, object=stored.object, version=version)
+                else:
+                    revision = await catalog_queries.touch(connection, row.id)
                 content = {
                     "size": stored.size,
                     "media_type": declared.media_type,
@@ -157,16 +166,42 @@ class Ledger:
                     "store": intent.store_name,
                 }
                 changes |= {"version": Change(before=row.version, after=version), "content": Change(after=content)}
-                if row.status != "ready":
+                if newest and row.status != "ready":
                     changes["status"] = Change(before=row.status, after="ready")
-                await self._catalog.note(connection, row, "content", changes, revision=revision, caller=caller)
+                action = "content" if newest else "older_content"
+                await self._catalog.note(connection, row, action, changes, revision=revision, caller=caller)
                 fresh = await catalog_queries.media_by_id(connection, row.id)
         except ConstraintViolated as error:
             raise broken_rule(error, intent.pid) from error
         assert fresh is not None  # noqa: S101 - we held its lock
         return fresh.shown(now)
 
+    async def verifying(
+        self, upload: UUID, media: int, *, then: Callable[[Connection], Awaitable[None]], precondition: Precondition
+    ) -> None:
+        """Say that the bytes of an open upload are all there, and are being verified: no more are taken.
+
+        Its content gets its number now. `then` is awaited in the same transaction. An upload that is not open is left alone.
+        """
+        async with self._database.transaction() as connection:
+            await queries.lock_media(connection, media)
+            precondition(await catalog_queries.media_by_id(connection, media))
+            if (object := await queries.begin_verifying(connection, upload)) is not None:
+                await objects.reserve_version(connection, object)
+                await then(connection)
+
     async def give_up(
+        self, upload: UUID, media: int | None, *, reason: str, withdraw: bool, problem: MediastoreError | StoreError | None = None
+    ) -> bool:
+        """As `end`, for those who have nobody to tell that it did not work."""
+        try:
+            return await self.end(upload, media, reason=reason, withdraw=withdraw, problem=problem)
+        except MediastoreError as error:
+            # The row stays open: the clean-up finds it when the database is back.
+            self._log.warning("upload left for the clean-up", upload=str(upload), reason=error.message)
+            return False
+
+    async def end(
         self, upload: UUID, media: int | None, *, reason: str, withdraw: bool, problem: MediastoreError | StoreError | None = None
     ) -> bool:
         """End an upload that has not ended: its bytes are doomed, and so is a record that it made and nobody touched.
@@ -175,26 +210,22 @@ class Ledger:
         quarantined before they go. Safe to repeat. Returns whether the upload was completed before, be it that its answer was
         lost: then it is left alone.
         """
-        try:
-            async with self._database.transaction() as connection:
-                if media is not None:
-                    await queries.lock_media(connection, media)
-                closed = await queries.fail_upload(connection, upload, reason=reason, problem=_told(problem))
-                if closed is None:
-                    return await queries.is_completed(connection, upload)
-                await part_queries.doom_parts(connection, upload, reason=reason, quarantine=problem is not None)
-                if problem is None:
-                    await objects.doom(connection, closed.object, reason=reason)
-                else:
-                    await objects.quarantine(connection, closed.object, reason=reason)
-                if withdraw and closed.created_record and media is not None:
-                    await catalog_queries.withdraw_pristine(connection, media)
-                elif problem is not None and media is not None:
-                    await self._catalog.note_failed(connection, media, reason=problem.message, actor=closed.caller)
-        except MediastoreError as error:
-            # The row stays open: the clean-up finds it when the database is back.
-            self._log.warning("upload left for the clean-up", upload=str(upload), reason=error.message)
-            return False
+        told = None if problem is None else _told(problem)
+        async with self._database.transaction() as connection:
+            if media is not None:
+                await queries.lock_media(connection, media)
+            closed = await queries.fail_upload(connection, upload, reason=reason, problem=told)
+            if closed is None:
+                return await queries.is_completed(connection, upload)
+            await part_queries.doom_parts(connection, upload, reason=reason, quarantine=problem is not None)
+            if told is None:
+                await objects.doom(connection, closed.object, reason=reason)
+            else:
+                await objects.quarantine(connection, closed.object, reason=reason)
+            if withdraw and closed.created_record and media is not None:
+                await catalog_queries.withdraw_pristine(connection, media)
+            elif told is not None and media is not None:
+                await self._catalog.note_failed(connection, media, reason=str(told["detail"]), actor=closed.caller)
         self._on_doomed()
         return False
 
@@ -205,14 +236,12 @@ class Ledger:
         """
         try:
             async with self._database.transaction() as connection:
-                received = await part_queries.drop_part(connection, object)
-                if not received:
-                    await objects.doom(connection, object, reason=reason)
+                dropped = await part_queries.drop_part(connection, object, reason=reason)
         except MediastoreError as error:
             self._log.warning("part left for the clean-up", object=object, reason=error.message)
             return False
         self._on_doomed()
-        return received
+        return not dropped
 
     async def doom_again(self, *, store: int, key: str, reason: str) -> None:
         """The clean-up may have taken an upload for dead, and purged the key before its bytes came: they go too."""
@@ -249,6 +278,7 @@ class Ledger:
                 media=media,
                 store=store,
                 created=row is None,
+                version=0 if row is None else row.version,
                 declared=declared,
                 about=about,
                 caller=caller,
@@ -276,6 +306,7 @@ class Ledger:
         media: int,
         store: StoreRow,
         created: bool,
+        version: int,
         declared: Declared,
         about: About,
         caller: Caller,
@@ -303,6 +334,7 @@ class Ledger:
             landing=landing,
             expires_at=None if plan is None else plan.expires_at,
             pid=pid,
+            version_before=version,
             claims=dict(declared.digests),
             about=Raw(b"{}") if plan is None else about.given,
         )
@@ -342,7 +374,8 @@ def was_answered(error: BaseException) -> bool:
     return isinstance(error, MediastoreError | StoreError) and not isinstance(error, RecordGone | UploadCut | UploadInterrupted)
 
 
-def _told(problem: MediastoreError | StoreError | None) -> dict[str, object] | None:
-    if problem is None:
-        return None
-    return {"code": problem.code, "detail": problem.message, **getattr(problem, "fields", {})}
+def _told(problem: MediastoreError | StoreError) -> dict[str, object]:
+    """What every reader of the record may know: what a store says can name keys and folders, and is for the log."""
+    if isinstance(problem, StoreError):
+        return {"code": problem.code, "detail": f"the store could not keep or give the bytes ({problem.code})"}
+    return {"code": problem.code, "detail": problem.message, **problem.fields}

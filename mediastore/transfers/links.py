@@ -19,7 +19,7 @@ from mediastore.transfers.downloads import Download, Downloads
 from mediastore.transfers.errors import TicketWrong
 from mediastore.transfers.requests import Site
 from mediastore.transfers.schemas import UrlAsked
-from mediastore.transfers.tickets import Tickets
+from mediastore.transfers.tickets import ContentTicket, Tickets
 from stores.errors import StoreError
 
 
@@ -74,10 +74,10 @@ class Links:
 
     async def redeem(self, pid: str, token: str, *, version: int | None, caller: Caller) -> Download:
         """What the holder of a URL to this server gets, if who issued it may still read it. Raises `TicketWrong`."""
-        ticket = self._tickets.read_content(token)
+        ticket = self._tickets.read_content(token, pid=pid, version=version)
         identity = await self._credentials.identity_of(ticket.sub) if ticket.sub else NOBODY
         issuer = Caller(identity=identity, request_id=caller.request_id, address=caller.address)
-        found = await self._downloads.find(pid, version=version, caller=issuer)
+        found = await self._downloads.find(pid, version=ticket.version, caller=issuer)
         if found.object != ticket.object:
             raise TicketWrong("the token of this URL is not valid for this content; ask for a fresh URL")
         return found
@@ -96,7 +96,14 @@ class Links:
                 media_type=download.media_type,
             )
         else:
-            token = self._tickets.content(caller.identity.name, download.object, expires_at=expires_at)
+            ticket = ContentTicket(
+                sub=caller.identity.name,
+                pid=download.pid,
+                version=download.version,
+                object=download.object,
+                exp=int(expires_at.timestamp()),
+            )
+            token = self._tickets.content(ticket)
             url = f"{site.api_url}/content/{quoted(download.pid)}?version={download.version}&token={token}"
         return Link(download=download, url=url, expires_at=expires_at)
 

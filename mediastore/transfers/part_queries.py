@@ -68,21 +68,32 @@ async def parts_of(connection: Connection, upload: UUID) -> list[PartRow]:
     return [PartRow(**row) for row in rows]
 
 
-async def show_life_of_parts(connection: Connection, objects: Iterable[int]) -> None:
-    """These parts are coming, and so their uploads live."""
+async def show_life_of_parts(connection: Connection, objects: Iterable[int], *, idle_s: float) -> None:
+    """These parts are coming, and so their uploads live. Uploads are locked before their parts, and in order, everywhere."""
     await connection.execute(
         """
         WITH alive AS (
-            UPDATE upload_part SET last_activity = now() WHERE stored_object = ANY ($1) RETURNING upload)
-        UPDATE upload SET last_activity = now() WHERE id IN (SELECT upload FROM alive) AND state = 'open'
+            SELECT id FROM upload WHERE state = 'open'
+                AND id IN (SELECT upload FROM upload_part WHERE stored_object = ANY ($1)) ORDER BY id FOR UPDATE)
+        UPDATE upload SET last_activity = now(), expires_at = greatest(expires_at, now() + make_interval(secs => $2))
+        WHERE id IN (SELECT id FROM alive)
         """,
         list(objects),
+        idle_s,
     )
+    await connection.execute("UPDATE upload_part SET last_activity = now() WHERE stored_object = ANY ($1)", list(objects))
 
 
-async def adopt(connection: Connection, upload: UUID, *, object: int) -> None:
-    """The one part of an upload is its whole content: it becomes the upload's object. Nothing ever came to the one announced."""
-    await connection.execute("DELETE FROM upload_part WHERE stored_object = $1", object)
+async def adopt(connection: Connection, upload: UUID, *, object: int) -> bool:
+    """The one part of an upload is its whole content: it becomes the upload's object. Nothing ever came to the one announced.
+
+    False where another part came in its place just now.
+    """
+    there = await connection.fetchval(
+        "DELETE FROM upload_part WHERE stored_object = $1 AND received_at IS NOT NULL RETURNING true", object
+    )
+    if not there:
+        return False
     before = await connection.fetchval("SELECT stored_object FROM upload WHERE id = $1", upload)
     await connection.execute(
         """
@@ -94,22 +105,44 @@ async def adopt(connection: Connection, upload: UUID, *, object: int) -> None:
     )
     await connection.execute("UPDATE upload SET stored_object = $2 WHERE id = $1", upload, object)
     await connection.execute("DELETE FROM stored_object WHERE id = $1", before)
+    return True
 
 
-async def drop_part(connection: Connection, object: int) -> bool:
-    """Forget a part that did not come whole; whether it did come, which leaves it as it is."""
+async def drop_part(connection: Connection, object: int, *, reason: str) -> bool:
+    """Forget a part that did not come whole, and decide that its bytes go.
+
+    False where it did come, be it that the answer was lost: it may be a record's content by now.
+    """
     await connection.execute("DELETE FROM upload_part WHERE stored_object = $1 AND received_at IS NULL", object)
-    return bool(await connection.fetchval("SELECT true FROM upload_part WHERE stored_object = $1", object))
+    await connection.execute(
+        """
+        UPDATE stored_object SET state = 'purging', state_reason = $2, doomed_at = now(), next_attempt_at = now()
+        WHERE id = $1 AND state = 'writing' AND media IS NULL AND NOT EXISTS (SELECT FROM upload_part WHERE stored_object = $1)
+        """,
+        object,
+        reason,
+    )
+    return not await connection.fetchval(
+        "SELECT true FROM stored_object WHERE id = $1 AND state NOT IN ('purging', 'purged')", object
+    )
+
+
+async def coming(connection: Connection, upload: UUID, number: int) -> int:
+    """How often this part is on its way at this moment."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM upload_part WHERE upload = $1 AND number = $2 AND received_at IS NULL", upload, number
+    )
+    return found
 
 
 async def doom_parts(connection: Connection, upload: UUID, *, reason: str, quarantine: bool = False) -> None:
     """Decide that the bytes of all parts go, and those of the landing; after a quarantine, where they are to be looked at.
 
-    Parts that still come find their upload ended.
+    Parts that still come are left to who receives them, and finds the upload ended: their bytes may not be there yet.
     """
     await connection.execute(
         """
-        WITH gone AS (DELETE FROM upload_part WHERE upload = $1 RETURNING stored_object)
+        WITH gone AS (DELETE FROM upload_part WHERE upload = $1 AND received_at IS NOT NULL RETURNING stored_object)
         UPDATE stored_object SET state = $3, state_reason = $2, doomed_at = now(), next_attempt_at = now()
         WHERE state = 'writing'
             AND (id IN (SELECT stored_object FROM gone) OR id = (SELECT landing FROM upload WHERE id = $1))

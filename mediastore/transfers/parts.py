@@ -18,6 +18,7 @@ from mediastore.transfers.completion import ended, part_etag
 from mediastore.transfers.errors import (
     DigestInvalid,
     DirectUnavailable,
+    PartBusy,
     SizeMismatch,
     UploadEnded,
     UploadExpired,
@@ -29,6 +30,9 @@ from mediastore.transfers.requests import plan_of
 from mediastore.transfers.streaming import store_stream
 from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import shielded
+
+MOST_AT_ONCE = 3
+"""How often one part can be on its way: more than once, because a client that lost its connection sends it again."""
 
 
 class Coming(Struct, frozen=True, kw_only=True):
@@ -79,7 +83,7 @@ class PartReceiver:
         store = await self._registry.get(upload.store)
         if store.features.presigned:
             raise DirectUnavailable("the parts of this upload go to its store: use the URLs that it was begun with")
-        coming = await self._announce(upload, number, planned)
+        coming = await self._announce(upload, number=number, size=planned)
         self._alive.add(coming.object)
         try:
             written = await store_stream(
@@ -103,25 +107,29 @@ class PartReceiver:
         """Tell the clean-up, wherever it runs, that the parts that come to this process are under way."""
         if self._alive:
             async with self._database.connection() as connection:
-                await part_queries.show_life_of_parts(connection, self._alive)
+                await part_queries.show_life_of_parts(connection, self._alive, idle_s=self._idle.total_seconds())
 
     async def _open(self, id: UUID, number: int, token: str, signed_digests: str) -> UploadRow:
         async with self._database.connection() as connection:
             upload = await queries.upload_by_id(connection, id)
         if upload is None:
             raise UploadUnknown(f"there is no upload {id}", id=id)
-        self._tickets.check_part(token, id, number, plan_of(upload).span(number)[1], digests=signed_digests)
+        plan = plan_of(upload)
+        size = plan.span(number)[1] if 1 <= number <= plan.count else -1  # which no token is for
+        self._tickets.check_part(token, id, number, size, digests=signed_digests)
         if upload.state != "open":
             raise ended(upload)
         if upload.expires_at <= self._clock():
             raise UploadExpired("nothing was heard of this upload for too long; GET it for fresh URLs, and go on")
         return upload
 
-    async def _announce(self, upload: UploadRow, number: int, size: int) -> Coming:
+    async def _announce(self, upload: UploadRow, *, number: int, size: int) -> Coming:
         key = objects.new_key()
         async with self._database.transaction() as connection:
             if not await queries.keep_open(connection, upload.id, expires_at=self._clock() + self._idle):
                 raise UploadEnded("this upload ended just now", pid=upload.pid)
+            if await part_queries.coming(connection, upload.id, number) >= MOST_AT_ONCE:
+                raise PartBusy(f"part {number} is on its way {MOST_AT_ONCE} times already; wait for one of them")
             object = await objects.insert_object(
                 connection, media=None, store=upload.store, key=key, media_type=upload.media_type, filename=None
             )

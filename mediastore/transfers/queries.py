@@ -49,6 +49,7 @@ class UploadRow(Struct, frozen=True, kw_only=True):
     claims: Raw
     about: Raw
     pid: str
+    version_before: int
     landing: int | None
     landing_key: str | None
     urls_until: datetime | None
@@ -79,7 +80,8 @@ class UploadRow(Struct, frozen=True, kw_only=True):
 
 UPLOADS = """
 SELECT u.id, u.method, u.state, u.caller, u.created_record, u.size, u.part_size, u.s3_upload_id, u.reason, u.problem, u.claims,
-    u.about, u.pid, u.landing, l.key AS landing_key, u.urls_until, u.verifying_at, u.created_at, u.last_activity, u.expires_at,
+    u.about, u.pid, u.version_before, u.landing, l.key AS landing_key,
+    u.urls_until, u.verifying_at, u.created_at, u.last_activity, u.expires_at,
     o.id AS object, o.key, o.media_type, o.filename, o.media, o.store, s.name AS store_name, s.kind AS store_kind,
     s.checksums AS store_checksums
 FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
@@ -102,6 +104,7 @@ async def insert_upload(
     landing: int | None,
     expires_at: datetime | None,
     pid: str,
+    version_before: int,
     claims: Mapping[str, str],
     about: Raw,
 ) -> None:
@@ -109,8 +112,8 @@ async def insert_upload(
     await connection.execute(
         """
         INSERT INTO upload (id, stored_object, method, state, caller, created_record, size, reserved, part_size, landing,
-            expires_at, pid, claims, about)
-        VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            expires_at, pid, version_before, claims, about)
+        VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         """,
         id,
         object,
@@ -123,6 +126,7 @@ async def insert_upload(
         landing,
         expires_at,
         pid,
+        version_before,
         claims,
         about,
     )
@@ -163,30 +167,23 @@ async def keep_open(connection: Connection, upload: UUID, *, expires_at: datetim
     return bool(done)
 
 
-async def begin_verifying(connection: Connection, upload: UUID) -> bool:
-    """From open to verifying; False where it is not open."""
-    done = await connection.fetchval(
+async def begin_verifying(connection: Connection, upload: UUID) -> int | None:
+    """From open to verifying: no part is taken from here on. Returns its object; None where it is not open."""
+    object: int | None = await connection.fetchval(
         """
         UPDATE upload SET state = 'verifying', verifying_at = now(), last_activity = now()
-        WHERE id = $1 AND state = 'open' RETURNING true
+        WHERE id = $1 AND state = 'open' RETURNING stored_object
         """,
         upload,
     )
-    if done:
-        await connection.execute(
-            """
-            UPDATE stored_object SET state = 'verifying'
-            WHERE id = (SELECT stored_object FROM upload WHERE id = $1) AND state = 'writing'
-            """,
-            upload,
-        )
-    return bool(done)
+    return object
 
 
 async def silent_uploads(connection: Connection, *, grace_s: float, verifying_s: float, limit: int) -> list[SilentUpload]:
     """Direct uploads that somebody has to look after: open ones past their time, and those whose verification was forgotten.
 
-    In any order, so that many of a store that is away don't stand before all others.
+    In any order, so that many of a store that is away don't stand before all others. After a day a verification whose job is
+    held, for a fault of ours, waits for a person.
     """
     rows = await connection.fetch(
         """
@@ -194,7 +191,8 @@ async def silent_uploads(connection: Connection, *, grace_s: float, verifying_s:
         JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
         WHERE u.method <> 'proxied' AND (
             u.state = 'open' AND u.expires_at < now() - make_interval(secs => $1)
-            OR u.state = 'verifying' AND u.last_activity < now() - make_interval(secs => $2))
+            OR u.state = 'verifying' AND u.last_activity < now() - make_interval(secs => $2)
+                AND u.verifying_at > now() - interval '1 day')
         ORDER BY random() LIMIT $3
         """,
         grace_s,
@@ -202,11 +200,6 @@ async def silent_uploads(connection: Connection, *, grace_s: float, verifying_s:
         limit,
     )
     return [SilentUpload(**row) for row in rows]
-
-
-async def touch_verifying(connection: Connection, upload: UUID) -> None:
-    """The verification goes on."""
-    await connection.execute("UPDATE upload SET last_activity = now() WHERE id = $1 AND state = 'verifying'", upload)
 
 
 async def uploads_in(connection: Connection, store: int) -> list[StaleUpload]:
@@ -278,15 +271,21 @@ async def stale_uploads(connection: Connection, *, stale_s: float, limit: int) -
 
 
 async def oldest_nonfinal_s(connection: Connection) -> float:
-    """Seconds for which the upload, or the doomed object, that has waited longest has waited; 0 when none does."""
+    """Seconds for which the upload, or the doomed object, that has waited longest has waited; 0 when none does.
+
+    A direct upload may be open for days: it waits from its expiry on. So does an object whose key is purged once more later.
+    """
     age: float | None = await connection.fetchval(
         """
         SELECT extract(epoch FROM now() - least(
-            (SELECT min(last_activity) FROM upload WHERE state IN ('open', 'verifying')),
-            (SELECT min(doomed_at) FROM stored_object WHERE state = 'purging')))::float
+            (SELECT min(last_activity) FROM upload WHERE state IN ('open', 'verifying') AND method = 'proxied'),
+            (SELECT min(expires_at) FROM upload WHERE state = 'open' AND method <> 'proxied'),
+            (SELECT min(verifying_at) FROM upload WHERE state = 'verifying' AND method <> 'proxied'),
+            (SELECT min(doomed_at) FROM stored_object
+                WHERE state = 'purging' AND (attempts > 0 OR next_attempt_at <= now()))))::float
         """
     )
-    return age or 0.0
+    return max(age or 0.0, 0.0)
 
 
 async def lock_media(connection: Connection, media: int) -> None:

@@ -61,12 +61,14 @@ class Requests:
         """Every part of the plan. Those in `asked` come with a URL, which signs the digests given there."""
         plan = plan_of(upload)
         shown: list[Part] = []
+        signed = 0
         for number in range(1, plan.count + 1):
             offset, size = plan.span(number)
             request = None
             if number in asked:
                 request = await self._part(upload, store, site, number=number, size=size, digests=asked[number])
-                if len(shown) % BREATH == 0:
+                signed += 1
+                if signed % BREATH == 0:
                     await asyncio.sleep(0)
             shown.append(
                 Part(

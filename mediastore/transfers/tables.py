@@ -49,7 +49,7 @@ class Upload(Table, tablename="upload"):
         default=TimestamptzNow(), help_text="The last sign of life: an upload is given up for its silence, not for its age."
     )
     expires_at = Timestamptz(
-        default=None, null=True, help_text="When its presigned URLs end; null for a proxied upload, which has none."
+        default=None, null=True, help_text="When it is given up, unless there is a sign of life; null for a proxied upload."
     )
 
     pid = Text(default=None, null=True, help_text="Whose content it was to become, also once that record was withdrawn.")
@@ -64,11 +64,20 @@ class Upload(Table, tablename="upload"):
         on_update=OnUpdate.no_action,
         help_text="Where the bytes come first, when the store would let them be overwritten while they are verified.",
     )
+    version_before = Integer(
+        default=None,
+        null=True,
+        help_text="The record's content when it began: nobody's forgotten upload comes to lie above what was stored since.",
+    )
     urls_until = Timestamptz(
-        default=None, null=True, help_text="When the last presigned URL ends: until then the store takes bytes at these keys."
+        default=None,
+        null=True,
+        help_text="When the last presigned URL ends: until then, and a while longer, bytes may come to these keys.",
     )
     verifying_at = Timestamptz(
-        default=None, null=True, help_text="Since when a job verifies, so that it gives up on a store that does not answer."
+        default=None,
+        null=True,
+        help_text="Since when it is verified, so that a store which shows nothing is believed in the end.",
     )
     problem = JSONB(default=None, null=True, help_text="What was claimed and what was found, for whoever asks why it failed.")
 

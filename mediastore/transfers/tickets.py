@@ -2,7 +2,6 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -23,6 +22,8 @@ class ContentTicket(Struct, frozen=True, kw_only=True):
 
     sub: str
     """Whose right to read counts, at the moment when it is used."""
+    pid: str
+    version: int
     object: int
     exp: int
 
@@ -51,24 +52,25 @@ class Tickets:
         """Raises `TicketWrong`."""
         self._check(token, self.part(upload, number, size, digests=digests))
 
-    def content(self, subject: str, object: int, *, expires_at: datetime) -> str:
+    def content(self, ticket: ContentTicket) -> str:
         """For reading one object on behalf of somebody."""
-        body = {"sub": subject, "object": object, "exp": int(expires_at.timestamp()), "aud": AUDIENCE}
-        return jwt.encode(body, self._content_key, algorithm=ALGORITHM)
+        return jwt.encode({**msgspec.to_builtins(ticket), "aud": AUDIENCE}, self._content_key, algorithm=ALGORITHM)
 
-    def read_content(self, token: str) -> ContentTicket:
-        """Raises `TicketWrong` for anything but a ticket of ours that has not ended."""
+    def read_content(self, token: str, *, pid: str, version: int | None) -> ContentTicket:
+        """Raises `TicketWrong` for anything but a ticket of ours for this content that has not ended."""
         try:
             body = jwt.decode(
                 token,
                 self._content_key,
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
-                options={"require": ["sub", "object", "exp", "aud"], "verify_exp": False},
+                options={"require": ["sub", "exp", "aud"], "verify_exp": False},
             )
             ticket = msgspec.convert(body, ContentTicket)
         except (jwt.PyJWTError, msgspec.ValidationError) as error:
             raise TicketWrong("the token of this URL is not valid; ask for a fresh URL") from error
+        if ticket.pid != pid or version not in {None, ticket.version}:
+            raise TicketWrong("the token of this URL is not valid for this content; ask for a fresh URL")
         if ticket.exp <= self._clock().timestamp():
             raise TicketWrong("this URL has expired; ask for a fresh one")
         return ticket
