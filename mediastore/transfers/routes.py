@@ -40,7 +40,7 @@ from mediastore.transfers.declared import (
     checked_name,
     checked_type,
 )
-from mediastore.transfers.downloads import Downloads
+from mediastore.transfers.downloads import Download, Downloads
 from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled
 from mediastore.transfers.form import Form, as_json
 from mediastore.transfers.links import Link, Links
@@ -187,29 +187,37 @@ class ContentController(Controller):
             link = await links.issue(found, caller=caller, site=sites.of(request))
             headers = lines({"Location": link.url, "Cache-Control": "private, no-store"})
             return Sent(HTTP_307_TEMPORARY_REDIRECT, headers, length=0)
-        headers, given = content_headers(found), request.headers
-        if unchanged(
-            etag=found.etag,
-            modified_at=found.stored_at,
-            if_none_match=given.get("if-none-match"),
-            if_modified_since=given.get("if-modified-since"),
-        ):
-            return Sent(HTTP_304_NOT_MODIFIED, headers)
-        part = None
-        if request.method == "GET" and range_applies(
-            etag=found.etag, modified_at=found.stored_at, if_range=given.get("if-range")
-        ):
-            part = byte_range(given.get("range"), found.size)
-        if request.method == "HEAD":
-            return Sent(HTTP_200_OK, headers, length=found.size)
-        if part is not None:
-            start, end = part
-            of_it = lines({"Content-Range": f"bytes {start}-{end - 1}/{found.size}"})
-            pieces = await downloads.stream(found, start=start, end=end)
-            return Sent(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
-        file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
-        stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
-        return Sent(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
+        return await served(request, found, downloads)
+
+
+async def download(request: AnyRequest, caller: Caller, downloads: Downloads) -> Sent:
+    """The answer to a GET or HEAD of content without parameters."""
+    return await served(request, await downloads.find(tail(request), version=None, caller=caller), downloads)
+
+
+async def served(request: AnyRequest, found: Download, downloads: Downloads) -> Sent:
+    """What the request wants of bytes that it may have: all, a range, or to know that it has them already."""
+    headers, given = content_headers(found), request.headers
+    if unchanged(
+        etag=found.etag,
+        modified_at=found.stored_at,
+        if_none_match=given.get("if-none-match"),
+        if_modified_since=given.get("if-modified-since"),
+    ):
+        return Sent(HTTP_304_NOT_MODIFIED, headers)
+    part = None
+    if request.method == "GET" and range_applies(etag=found.etag, modified_at=found.stored_at, if_range=given.get("if-range")):
+        part = byte_range(given.get("range"), found.size)
+    if request.method == "HEAD":
+        return Sent(HTTP_200_OK, headers, length=found.size)
+    if part is not None:
+        start, end = part
+        of_it = lines({"Content-Range": f"bytes {start}-{end - 1}/{found.size}"})
+        pieces = await downloads.stream(found, start=start, end=end)
+        return Sent(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
+    file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
+    stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
+    return Sent(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
 
 
 async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:

@@ -60,6 +60,12 @@ def test_a_page_of_a_known_origin_may_begin_and_send(server: Server, admin: http
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (422, PORTAL), "errors can be read, too"
 
 
+def test_a_page_reads_content(server: Server, admin: httpx.Client) -> None:
+    admin.put("/content/read-by-a-page?access=public", content=b"abc").raise_for_status()
+    answer = httpx.get(f"{server.url}/api/v1/content/read-by-a-page", headers={"Origin": PORTAL})
+    assert (answer.content, answer.headers["access-control-allow-origin"]) == (b"abc", PORTAL)
+
+
 def test_pages_of_other_origins_may_not(server: Server) -> None:
     assert (
         "access-control-allow-origin" not in preflight(f"{server.url}/api/v1/uploads", "https://evil.example.org", "POST").headers
