@@ -52,16 +52,27 @@ class Observed:
         scope["request_id"] = request_id.decode()
         scope["client_address"] = self._address(scope, headers.get(b"x-forwarded-for", b""))
         status = 0
+        unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                added = [(b"x-request-id", request_id)]
+                if unread:
+                    # The connection ends here, for the body stands in it; who isn't told sends its next request there.
+                    added.append((b"connection", b"close"))
+                message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
+        async def receive_on() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = message.get("more_body", False)
+            return message
+
         try:
-            await self._app(scope, receive, send_on)
+            await self._app(scope, receive_on if unread else receive, send_on)
         finally:
             took_s = perf_counter() - begun
             method, route = scope["method"], scope.get("path_template") or "(none)"
@@ -110,4 +121,4 @@ class Observed:
             return False
 
 
-_READ = frozenset({b"x-request-id", b"x-forwarded-for"})
+_READ = frozenset({b"x-request-id", b"x-forwarded-for", b"content-length", b"transfer-encoding"})

@@ -130,3 +130,13 @@ def test_refusals_carry_their_id_too(server: Server, admin: httpx.Client, path: 
 def test_a_client_that_no_proxy_vouches_for_does_not_choose_its_address(server: Server, admin: httpx.Client) -> None:
     admin.get("/media", headers={"X-Forwarded-For": "6.6.6.6", "X-Request-ID": "forged"})
     assert logged(server, "forged")["address"] == "127.0.0.1"
+
+
+def test_an_answer_to_a_body_that_nobody_read_ends_the_connection(server: Server, admin: httpx.Client) -> None:
+    refused = admin.put("/content/unread", content=b"x" * 1000, headers={"Content-Type": "nonsense"})
+    assert (refused.status_code, refused.headers["connection"]) == (400, "close")
+    read = admin.put("/content/read", content=b"x" * 1000)
+    assert (read.status_code, read.headers.get("connection")) == (201, None)
+    assert admin.get("/media/read").headers.get("connection") is None
+    for _ in range(50):
+        assert admin.put("/content/unread", content=b"x" * 1000, headers={"Content-Type": "nonsense"}).status_code == 400
