@@ -19,8 +19,10 @@ def tail(request: Request[Any, Any, Any]) -> str:
     fixed = scope["path_template"].partition("{")[0]
     if "{" not in scope["path_template"]:  # a word of the API that is a name here, such as /media/batch
         fixed = fixed.rpartition("/")[0] + "/"
-    *before, rest = raw.split(b"/", fixed.count("/"))
     try:
+        if b"%" not in raw and raw.startswith(fixed.encode()):  # as it mostly is
+            return raw[len(fixed) :].decode()
+        *before, rest = raw.split(b"/", fixed.count("/"))
         if "/".join(_decoded(part) for part in before) + "/" != fixed:
             raise PathInvalid("write the path before the PID as it is in /docs, without doubled slashes")
         return _decoded(rest)

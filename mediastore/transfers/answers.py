@@ -71,8 +71,8 @@ def disposition(download: Download) -> str:
     return header.replace("attachment", "inline", 1) if shown else header
 
 
-class Sent(Response[None]):
-    """An answer with a body of bytes: a file of this machine, or a stream, or none for HEAD and 304."""
+class Bytes:
+    """An answer with a body of bytes: a file of this machine, or a stream, or none for HEAD and 304. An ASGI application."""
 
     def __init__(
         self,
@@ -83,15 +83,12 @@ class Sent(Response[None]):
         file: Path | None = None,
         stream: AsyncIterator[bytes] | None = None,
     ) -> None:
-        super().__init__(None, status_code=status)
         if length is not None:
             headers = (*headers, (b"content-length", b"%d" % length))
+        self.status = status
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self._file = file
         self._stream = stream
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
-        return self
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         await send(self._start)
@@ -105,3 +102,14 @@ class Sent(Response[None]):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Sent(Response[None]):
+    """The same as what Litestar expects of a handler."""
+
+    def __init__(self, answer: Bytes) -> None:
+        super().__init__(None, status_code=answer.status)
+        self._answer = answer
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        return self._answer

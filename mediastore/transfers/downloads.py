@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
@@ -146,7 +147,6 @@ def _current(row: ContentRow, now: datetime) -> Download:
 def _download(row: ContentRow, found: StoredVersion, now: datetime) -> Download:
     if found.object_state != "stored":
         raise ContentLost(f"the bytes of version {found.version} of {row.pid} are gone: {found.object_state}", pid=row.pid)
-    checksums = msgspec.json.decode(found.checksums, type=dict[str, Checksum])
     return Download(
         media=row.id,
         pid=row.pid,
@@ -161,8 +161,15 @@ def _download(row: ContentRow, found: StoredVersion, now: datetime) -> Download:
         stored_at=found.stored_at,
         public=is_public(row, now),
         expires_at=row.expires_at,
-        checksums=tuple((name, item.value) for name, item in checksums.items() if item.attested_by != "claimed"),
+        checksums=_attested(bytes(found.checksums)),
     )
+
+
+@lru_cache(maxsize=1_000)
+def _attested(checksums: bytes) -> tuple[tuple[str, str], ...]:
+    """Digests that we or the store computed. The same text says the same each time, so it is read once."""
+    found = msgspec.json.decode(checksums, type=dict[str, Checksum])
+    return tuple((name, item.value) for name, item in found.items() if item.attested_by != "claimed")
 
 
 def _unavailable(download: Download) -> ContentUnavailable:

@@ -29,7 +29,7 @@ from mediastore.http.errors import HeaderInvalid, PreconditionFailed
 from mediastore.http.paths import tail
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
-from mediastore.transfers.answers import PATHSEND, Sent, content_headers, lines
+from mediastore.transfers.answers import PATHSEND, Bytes, Sent, content_headers, lines
 from mediastore.transfers.claims import claimed_digests
 from mediastore.transfers.declared import (
     OCTETS,
@@ -59,6 +59,9 @@ Direct = Annotated[bool, QueryParameter(description="307 to a signed URL, of the
 ContentToken = Annotated[
     str | None, QueryParameter(description="Of a signed URL to this server; stands for a log-in", max_length=2000)
 ]
+
+
+CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
 
 
 class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,38 +189,40 @@ class ContentController(Controller):
         if direct and token is None:
             link = await links.issue(found, caller=caller, site=sites.of(request))
             headers = lines({"Location": link.url, "Cache-Control": "private, no-store"})
-            return Sent(HTTP_307_TEMPORARY_REDIRECT, headers, length=0)
-        return await served(request, found, downloads)
+            return Sent(Bytes(HTTP_307_TEMPORARY_REDIRECT, headers, length=0))
+        return Sent(await served(request, found, downloads))
 
 
-async def download(request: AnyRequest, caller: Caller, downloads: Downloads) -> Sent:
+async def download(request: AnyRequest, caller: Caller, downloads: Downloads) -> Bytes:
     """The answer to a GET or HEAD of content without parameters."""
     return await served(request, await downloads.find(tail(request), version=None, caller=caller), downloads)
 
 
-async def served(request: AnyRequest, found: Download, downloads: Downloads) -> Sent:
+async def served(request: AnyRequest, found: Download, downloads: Downloads) -> Bytes:
     """What the request wants of bytes that it may have: all, a range, or to know that it has them already."""
-    headers, given = content_headers(found), request.headers
+    headers = content_headers(found)
+    # Of a header that stands there twice, the first.
+    given = {name: value.decode("latin-1") for name, value in reversed(list(request.scope["headers"])) if name in CONDITIONS}
     if unchanged(
         etag=found.etag,
         modified_at=found.stored_at,
-        if_none_match=given.get("if-none-match"),
-        if_modified_since=given.get("if-modified-since"),
+        if_none_match=given.get(b"if-none-match"),
+        if_modified_since=given.get(b"if-modified-since"),
     ):
-        return Sent(HTTP_304_NOT_MODIFIED, headers)
+        return Bytes(HTTP_304_NOT_MODIFIED, headers)
     part = None
-    if request.method == "GET" and range_applies(etag=found.etag, modified_at=found.stored_at, if_range=given.get("if-range")):
-        part = byte_range(given.get("range"), found.size)
+    if request.method == "GET" and range_applies(etag=found.etag, modified_at=found.stored_at, if_range=given.get(b"if-range")):
+        part = byte_range(given.get(b"range"), found.size)
     if request.method == "HEAD":
-        return Sent(HTTP_200_OK, headers, length=found.size)
+        return Bytes(HTTP_200_OK, headers, length=found.size)
     if part is not None:
         start, end = part
         of_it = lines({"Content-Range": f"bytes {start}-{end - 1}/{found.size}"})
         pieces = await downloads.stream(found, start=start, end=end)
-        return Sent(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
+        return Bytes(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
     file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
     stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
-    return Sent(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
+    return Bytes(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
 
 
 async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:
