@@ -53,6 +53,10 @@ from mediastore.placement.registry import Registry
 from mediastore.placement.routes import S3ConfigController, StoreController
 from mediastore.placement.service import Placement
 from mediastore.problem_table import answer_error, describe
+from mediastore.retention.holds import Holds
+from mediastore.retention.routes import HoldController, SweepController, retention
+from mediastore.retention.schedule import SWEEP, SweepSchedule
+from mediastore.retention.sweeper import Sweeper
 from mediastore.settings import Settings
 from mediastore.transfers import queries as transfer_queries
 from mediastore.transfers.cleanup import Cleanup
@@ -62,6 +66,7 @@ from mediastore.transfers.downloads import Downloads
 from mediastore.transfers.ledger import Ledger
 from mediastore.transfers.links import Links
 from mediastore.transfers.parts import PartReceiver
+from mediastore.transfers.purge import Purger
 from mediastore.transfers.requests import Requests
 from mediastore.transfers.routes import BodyLimits, ContentController, download
 from mediastore.transfers.sites import Sites
@@ -185,15 +190,18 @@ class Services:
             ttl_s=settings.presigned_url_ttl_s,
             clock=clock,
         )
+        purger = Purger(self.database, registry=self.registry, clock=clock)
+        self.holds = Holds(self.database, catalog=self.catalog, clock=clock)
+        self.sweeper = Sweeper(self.database, purger=purger, clock=clock)
+        self.sweep_schedule = SweepSchedule(self.database, sweeper=self.sweeper, jobs=self.jobs)
         self.cleanup = Cleanup(
             self.database,
             ledger=self._ledger,
             completion=self.completion,
-            registry=self.registry,
+            purger=purger,
             stale_s=settings.upload_stale_s,
             grace_s=settings.upload_grace_s,
             quarantine_s=settings.quarantine_s,
-            clock=clock,
         )
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
@@ -212,11 +220,15 @@ class Services:
         return [
             Job(name=VERIFY, run=self.completion.verify),
             Job(name=SETTLE, run=self.completion.settle),
+            Job(name=SWEEP, run=self.sweep_schedule.sweep),
         ]
 
     def schedule_list(self) -> list[Schedule]:
         """Every kind of job that the clock makes."""
-        return [Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run)]
+        return [
+            Schedule(name="sweep_stores", every="* * * * *", run=self.sweep_schedule.enqueue_due),
+            Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run),
+        ]
 
     def worker(self, *, shared: bool = True, local: bool = False) -> Worker:
         """One that does these jobs: those that any worker may do, and those that only a server may."""
@@ -255,6 +267,7 @@ class Services:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*working, *tasks, return_exceptions=True)
+            await self.sweeper.close()
             await self.cleanup.close()
             await self.close()
 
@@ -310,6 +323,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "downloads": services.downloads,
         "links": services.links,
         "quotas": services.quotas,
+        "holds": services.holds,
+        "sweeper": services.sweeper,
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
@@ -326,8 +341,11 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             MediaController,
             ContentController,
             UploadController,
+            HoldController,
+            SweepController,
             history,
             versions,
+            retention,
         ],
     )
     assets = create_static_files_router(ASSETS_PATH, directories=[ASSETS], include_in_schema=False)

@@ -25,6 +25,7 @@ from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.host import banner, provide, reaching, serving
 from mediastore.logging import configure_logging
 from mediastore.placement.schemas import S3ConfigCreate, StoreCreate
+from mediastore.retention.schemas import SweepRequest
 from mediastore.settings import PREFIX, Settings, load_settings
 
 Result = TypeVar("Result")
@@ -86,6 +87,52 @@ def worker() -> None:
     configure_logging(settings)
     with reaching(settings) as complete:
         asyncio.run(do_jobs(complete))
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="STORE")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed: a rehearsal.")] = False,
+    rehearsal: Annotated[int | None, typer.Option(help="Remove what this rehearsal listed, and nothing else.")] = None,
+    release_brake: Annotated[
+        bool, typer.Option("--release-brake", help="Go on after the brake, this once without limit.")
+    ] = False,
+) -> None:
+    """Remove what has expired in a store. Exit code 1 when it was stopped or failed."""
+    asked = SweepRequest(dry_run=dry_run, rehearsal=rehearsal, release_brake=release_brake)
+
+    async def work(services: Services) -> bool:
+        with err.status(f"sweeping {name} …"):
+            report = await services.sweeper.sweep(name, asked, requested_by=NOT_A_PERSON)
+        if report.dry_run:
+            rows = [
+                (
+                    item.pid,
+                    f"v{item.version}" if item.version else "all",
+                    item.rule,
+                    f"{item.due_at:%Y-%m-%d %H:%M}",
+                    size(item.bytes),
+                )
+                for item in report.items
+            ]
+            show(("pid", "what", "why", "due since", "size"), rows, empty=f"Nothing in {name} is due.")
+            if report.found > len(rows):
+                out.print(f"… and {report.found - len(rows):,} more")
+        kept = f"; kept by a hold {report.held:,}, by an exemption {report.exempt:,}" if report.held or report.exempt else ""
+        verb = "would be removed" if report.dry_run else "removed"
+        done = report.found if report.dry_run else report.removed
+        freed = "" if report.dry_run else f", {size(report.bytes_freed)} freed"
+        out.print(f"sweep {report.id} of {name}: {done:,} {verb} ({report.objects:,} objects{freed}){kept}", markup=False)
+        if report.failed:
+            out.print(f"{report.failed:,} objects could not be removed yet; they are tried again", markup=False)
+        if report.detail:
+            err.print(f"{report.state}: {report.detail}", style="red", markup=False)
+        if report.dry_run and report.found:
+            out.print(f"To remove exactly these: mediastore sweep {name} --rehearsal {report.id}", markup=False)
+        return report.state == "done"
+
+    if not with_services(work):
+        raise typer.Exit(1)
 
 
 @app.command(name="migrate")
@@ -294,6 +341,15 @@ def read_password() -> str:
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         return password
     return sys.stdin.readline().rstrip("\n")
+
+
+def size(count: int) -> str:
+    """Bytes, as people read them."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1024  # type: ignore[assignment]  # for show
+    return f"{count:,.1f} TiB"
 
 
 def show(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, empty: str) -> None:

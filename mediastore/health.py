@@ -12,6 +12,7 @@ from mediastore.errors import MediastoreError
 from mediastore.http.provided import Provided
 from mediastore.jobs.metrics import JobMetrics
 from mediastore.placement.registry import Registry
+from mediastore.retention import sweep_queries as sweeps
 from mediastore.transfers import queries as transfers
 
 
@@ -20,12 +21,16 @@ class Live(Struct, frozen=True, kw_only=True):
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """`ok`; `degraded` when a store does not answer; `unavailable` (with 503) when the database or its schema is not there."""
+    """`ok`; `degraded` when a store does not answer or its sweeps are stopped by the brake; `unavailable` (with 503) when the
+    database or its schema is not there.
+    """
 
     status: str
     database: str
     migrations: str
     stores: dict[str, str]
+    brakes: dict[str, str]
+    """Why sweeps of a store wait for an administrator's word."""
 
 
 class Health:
@@ -39,6 +44,11 @@ class Health:
             "For which the upload or the doomed object that has waited longest to end has waited",
             registry=metrics,
         )
+        self._braked = Gauge(
+            "mediastore_sweep_braked", "Whether sweeps wait for an administrator's word", ["store"], registry=metrics
+        )
+        self._removed = Gauge("mediastore_swept_objects", "Objects that sweeps removed, since ever", ["store"], registry=metrics)
+        self._freed = Gauge("mediastore_swept_bytes", "Bytes that sweeps freed, since ever", ["store"], registry=metrics)
         metrics.register(jobs)
 
     async def ready(self) -> Ready:
@@ -46,18 +56,30 @@ class Health:
         try:
             migrated = await self._database.migrated()
             stores = await self._registry.health() if migrated else {}
+            brakes = await self._brakes() if migrated else {}
         except MediastoreError as error:
-            return Ready(status="unavailable", database=error.message, migrations="unknown", stores={})
+            return Ready(status="unavailable", database=error.message, migrations="unknown", stores={}, brakes={})
         if not migrated:
-            return Ready(status="unavailable", database="ok", migrations="missing: run `mediastore migrate`", stores={})
-        fine = all(answer == "ok" for answer in stores.values())
-        return Ready(status="ok" if fine else "degraded", database="ok", migrations="ok", stores=stores)
+            return Ready(
+                status="unavailable", database="ok", migrations="missing: run `mediastore migrate`", stores={}, brakes={}
+            )
+        fine = all(answer == "ok" for answer in stores.values()) and not brakes
+        return Ready(status="ok" if fine else "degraded", database="ok", migrations="ok", stores=stores, brakes=brakes)
+
+    async def _brakes(self) -> dict[str, str]:
+        async with self._database.connection() as connection:
+            return await sweeps.braked(connection)
 
     async def metrics(self) -> bytes:
         """In Prometheus's text format."""
         try:
             async with self._database.connection() as connection:
                 self._oldest.set(await transfers.oldest_nonfinal_s(connection))
+                braked = await sweeps.braked(connection)
+                for swept in await sweeps.totals(connection):
+                    self._braked.labels(swept.store).set(swept.store in braked)
+                    self._removed.labels(swept.store).set(swept.objects)
+                    self._freed.labels(swept.store).set(swept.bytes)
                 await self._jobs.refresh(connection)
         except DatabaseError:
             self._oldest.set(float("nan"))

@@ -27,6 +27,7 @@ TAGS = [
     Tag(name="Records", description="What a PID names: identifiers, metadata, tags, access, expiry, history."),
     Tag(name="Content", description="Bytes in and out."),
     Tag(name="Direct uploads", description="Large content straight to its store, in parts, resumable."),
+    Tag(name="Retention", description="How long: expiry, holds, sweeps and what stops them."),
     Tag(name="Identifier types", description="Patterns that PIDs and identifiers must match."),
     Tag(name="Stores", description="Where bytes lie, and the S3 services that several stores share."),
     Tag(name="Users", description="Accounts, for administrators."),

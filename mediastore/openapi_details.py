@@ -90,6 +90,10 @@ DETAILS: Mapping[str, Detail] = {
     "media_read": Detail(
         public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
     ),
+    "stores_sweep": Detail(
+        answers={200: ("Location",), 202: ("Location",)},
+        said={200: "It has ended: its report", 202: "It runs; Location tells how far it is"},
+    ),
     "uploads_begin": Detail(answers={201: ("Location", "Cache-Control")}),
     "uploads_show": Detail(public=True, answers={200: ("Cache-Control",)}),
     "uploads_fresh_parts": Detail(public=True, answers={200: ("Cache-Control",)}),

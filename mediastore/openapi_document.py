@@ -15,7 +15,7 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 from msgspec import Struct
 
-from mediastore.http.bodies import BODY
+from mediastore.http.bodies import BODY, OPTIONAL
 from mediastore.http.problems import PROBLEM_TYPE, Problem
 from mediastore.openapi_details import (
     ASKED,
@@ -128,7 +128,7 @@ def _complete(each: Operation, schemas: Schemas) -> None:
     ]
     said["parameters"] = sorted(parameters, key=lambda parameter: ("path", "query", "header").index(parameter["in"]))
     if body := _body(each, schemas):
-        said["requestBody"] = {"required": True, "content": body}
+        said["requestBody"] = {"required": not each.handler.opt.get(OPTIONAL), "content": body}
     if each.method == "head":
         said["summary"] += ": its headers alone"
     if detail.public:

@@ -15,6 +15,7 @@ from mediastore.catalog.schemas import (
 )
 from mediastore.http.problems import Problem
 from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
+from mediastore.retention.schemas import HoldCreate, SweepRequest
 from mediastore.transfers.schemas import PartsAsked, UploadBegin, UploadComplete, UrlsAsked
 
 PID = "IFCB101_D20240101T000000"
@@ -54,6 +55,11 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         "for a week": {"pid": "scratch/2026/a", "ttl_s": 604800},
         "PID of the server's": {},
     },
+    HoldCreate: {
+        "for a paper": {"reason": "figure 3 of the paper under review", "until": "2036-01-01T00:00:00Z"},
+        "until it is lifted": {"reason": "asked for by the data manager"},
+    },
+    SweepRequest: {"rehearsal": {"dry_run": True}, "now": {}, "bound to a rehearsal": {"rehearsal": 17}},
     UploadBegin: {
         "chosen by size": {
             "pid": "cast/7/raw",

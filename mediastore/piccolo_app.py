@@ -11,6 +11,7 @@ TABLE_MODULES = [
     "mediastore.placement.tables",
     "mediastore.catalog.tables",
     "mediastore.transfers.tables",
+    "mediastore.retention.tables",
 ]
 
 APP_CONFIG = AppConfig(app_name=APP, migrations_folder_path=str(MIGRATIONS), table_classes=table_finder(TABLE_MODULES))

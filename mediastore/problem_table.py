@@ -15,6 +15,7 @@ from mediastore.http import errors as http
 from mediastore.http.problems import problem
 from mediastore.jobs import errors as jobs
 from mediastore.placement import errors as placement
+from mediastore.retention import errors as retention
 from mediastore.transfers import errors as transfers
 from stores import errors as stores
 
@@ -60,6 +61,7 @@ STATUSES: dict[type[Exception], int] = {
     placement.EndpointRefused: 422,
     catalog.RecordNotFound: 404,
     catalog.RecordGone: 410,
+    catalog.RecordHeld: 409,
     catalog.RecordInvalid: 422,
     catalog.PidTaken: 409,
     catalog.IdentifierTaken: 409,
@@ -91,6 +93,12 @@ STATUSES: dict[type[Exception], int] = {
     transfers.ContentUnavailable: 503,
     transfers.VersionNotFound: 404,
     transfers.DirectUnavailable: 409,
+    retention.HoldInvalid: 422,
+    retention.HoldNotFound: 404,
+    retention.SweepNotFound: 404,
+    retention.SweepRunning: 409,
+    retention.SweepBraked: 409,
+    retention.RehearsalInvalid: 422,
     stores.StoreError: 503,
     stores.KeyInvalid: 422,
     stores.DigestInvalid: 422,

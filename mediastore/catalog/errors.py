@@ -3,6 +3,7 @@
 CatalogError
 ├── RecordNotFound          no such record, or none that the caller may read: the two look the same
 ├── RecordGone              deleted, or expired: `status`, `since`
+├── RecordHeld              a hold stands, which overrules even its owner
 ├── RecordInvalid           a field whose value can't be
 │   ├── PidInvalid          not a PID at all
 │   ├── PatternBroken       a PID or identifier that does not match its type's pattern
@@ -26,6 +27,10 @@ class CatalogError(MediastoreError):
 
 class RecordNotFound(CatalogError):
     code = "record_not_found"
+
+
+class RecordHeld(CatalogError):
+    code = "record_held"
 
 
 class RecordGone(CatalogError):

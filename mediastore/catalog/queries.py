@@ -58,6 +58,7 @@ class MediaRow(ContentRow, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     identifiers: Raw
+    held: bool
 
     def shown(self, now: datetime) -> Media:
         return Media(
@@ -77,7 +78,7 @@ class MediaRow(ContentRow, frozen=True, kw_only=True):
             writers=self.writers,
             public_at=self.public_at,
             expires_at=self.expires_at,
-            held=False,
+            held=self.held,
             revision=self.revision,
             created_at=self.created_at,
             updated_at=self.updated_at,
@@ -107,7 +108,8 @@ CONTENT_TABLES = """
 """
 MEDIA = f"""
 SELECT {CONTENT_COLUMNS}, m.pid_type, m.metadata, m.tags, m.store, s.name AS store_name, m.revision, m.created_at, m.updated_at,
-    (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{{}}') FROM identifier i WHERE i.media = m.id) AS identifiers
+    (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{{}}') FROM identifier i WHERE i.media = m.id) AS identifiers,
+    EXISTS (SELECT FROM hold h WHERE h.media = m.id AND h.lifted_at IS NULL AND (h.until IS NULL OR h.until > now())) AS held
 FROM {CONTENT_TABLES} JOIN store s ON s.id = m.store
 """
 
@@ -429,6 +431,28 @@ async def versions(connection: Connection, media: int) -> list[Version]:
         media,
     )
     return [Version(**row) for row in rows]
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What became of the bytes of one content of a record that is gone."""
+
+    version: int
+    state: str
+    """`purged`: the store has let go of them; else they are on their way."""
+    size: int
+    receipt: Raw | None
+
+
+async def receipts(connection: Connection, media: int) -> list[Receipt]:
+    """Of every content that the record ever had, newest first."""
+    rows = await connection.fetch(
+        """
+        SELECT version, state, size, receipt FROM stored_object
+        WHERE media = $1 AND stored_at IS NOT NULL ORDER BY version DESC, id LIMIT 100
+        """,
+        media,
+    )
+    return [Receipt(**row) for row in rows]
 
 
 class StoredVersion(Struct, frozen=True, kw_only=True):

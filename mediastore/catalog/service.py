@@ -13,13 +13,14 @@ from mediastore.catalog.errors import (
     IdentifierTaken,
     PidTaken,
     RecordGone,
+    RecordHeld,
     RecordInvalid,
     RecordNotFound,
     RevisionMismatch,
     StoreUnknown,
 )
 from mediastore.catalog.pids import check_pid, mint
-from mediastore.catalog.queries import ContentRow, Inserted, MediaRow, NewMedia
+from mediastore.catalog.queries import ContentRow, Inserted, MediaRow, NewMedia, Receipt
 from mediastore.catalog.schemas import Media, MediaChange, MediaCreate, Version
 from mediastore.clock import Clock
 from mediastore.database import Connection, ConstraintViolated, Database
@@ -78,6 +79,8 @@ class Catalog:
         now = self._clock()
         async with self._database.connection() as connection:
             row = await queries.media_by_pid(connection, pid)
+            if row is not None and row.status == "deleted" and may_read(row, caller.identity, now):
+                raise gone(row, "deleted", receipts=await queries.receipts(connection, row.id))
         return self.readable(row, pid, caller=caller, now=now).shown(now)
 
     async def page(self, *, cursor: int | None, limit: int, caller: Caller) -> tuple[list[Media], int | None]:
@@ -144,6 +147,8 @@ class Catalog:
         check_revision(row, revisions)
         if not owns(row, caller.identity):
             raise NotAllowed(f"only the owner or an administrator may delete {pid}", pid=pid)
+        if row.held:
+            raise RecordHeld(f"{pid} is held: nobody deletes it before the hold is lifted; GET /holds/{pid} says why", pid=pid)
         await objects.doom_all_of(connection, row.id, reason="deleted")
         revision = await queries.set_deleted(connection, row.id)
         changes = {
@@ -172,7 +177,7 @@ class Catalog:
             found = await events.of_media(connection, row.id, after=after, limit=limit + 1)
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
-    def readable(self, row: Row | None, pid: str, *, caller: Caller, now: datetime) -> Row:
+    def readable(self, row: Row | None, pid: str, *, caller: Caller, now: datetime, even_expired: bool = False) -> Row:
         """The record, if it is there for this caller. Raises `RecordNotFound` and `RecordGone`."""
         if row is None:
             check_pid(pid)
@@ -180,7 +185,7 @@ class Catalog:
         if not may_read(row, caller.identity, now):
             raise not_found(pid, caller)
         status = row.status_at(now)
-        if status in {"deleted", "expired"}:
+        if status == "deleted" or (status == "expired" and not even_expired):
             raise gone(row, status)
         return row
 
@@ -253,10 +258,16 @@ def not_found(pid: str, caller: Caller) -> RecordNotFound:
     return RecordNotFound(f"there is no record {pid} that you may read{hint}", pid=pid)
 
 
-def gone(row: ContentRow, status: str) -> RecordGone:
+def gone(row: ContentRow, status: str, *, receipts: list[Receipt] | None = None) -> RecordGone:
     since = row.deleted_at if status == "deleted" else row.expires_at
     when = since.isoformat(timespec="seconds") if since else "earlier"
-    return RecordGone(f"the record {row.pid} was {status} at {when}", pid=row.pid, record_status=status, since=since)
+    sentence = f"the record {row.pid} was deleted at {when}"
+    if status == "expired":
+        sentence = f"the record {row.pid} expired at {when}; a PATCH of expires_at brings it back as long as it is not removed"
+    elif row.status_reason == "expired":
+        sentence = f"the record {row.pid} was removed at {when}, because it had expired"
+    told = {} if receipts is None else {"receipts": receipts}
+    return RecordGone(sentence, pid=row.pid, record_status=status, since=since, **told)
 
 
 def broken_rule(error: ConstraintViolated, pid: str) -> MediastoreError:

@@ -13,6 +13,9 @@ Body = TypeVar("Body")
 BODY = "body"
 """Key of a handler's `opt` under which the OpenAPI document finds the type of its body."""
 
+OPTIONAL = "body_optional"
+"""Key under which it finds whether there has to be one."""
+
 
 class Accepts(TypedDict):
     dependencies: dict[str, Provide]
@@ -24,7 +27,7 @@ def accepts(kind: type[Any], *, optional: bool = False) -> Accepts:
 
     `optional`: no body at all is an empty object.
     """
-    return {"dependencies": {"asked": Provide(_reader(kind, optional=optional))}, "opt": {BODY: kind}}
+    return {"dependencies": {"asked": Provide(_reader(kind, optional=optional))}, "opt": {BODY: kind, OPTIONAL: optional}}
 
 
 def _reader(kind: type[Body], *, optional: bool) -> Callable[[Request[Any, Any, Any]], Awaitable[Body]]:

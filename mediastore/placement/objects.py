@@ -172,6 +172,23 @@ WHERE o.state = 'purging'
 """`bytes_until`: a request that began before its URL ended, and a verification that was under way, can bring bytes afterwards."""
 
 
+async def doomed_of(connection: Connection, ids: Sequence[int]) -> list[Doomed]:
+    """These objects, as far as their bytes are to go."""
+    return [Doomed(**row) for row in await connection.fetch(f"{DOOMED} AND o.id = ANY ($1) ORDER BY o.id", ids)]
+
+
+async def supersede(connection: Connection, media: int, *, current: int | None) -> None:
+    """The record's contents but the current one are old from this moment on, unless they were before."""
+    await connection.execute(
+        """
+        UPDATE stored_object SET superseded_at = now()
+        WHERE media = $1 AND id IS DISTINCT FROM $2 AND state = 'stored' AND superseded_at IS NULL
+        """,
+        media,
+        current,
+    )
+
+
 async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, but: Sequence[int] = ()) -> list[Doomed]:
     """Objects whose bytes are due to go, oldest first, of all stores but some; nobody else gets them for `lease_s`."""
     rows = await connection.fetch(
@@ -197,19 +214,31 @@ async def purge_again(connection: Connection, object: int, *, at: datetime) -> N
     )
 
 
-async def set_purged(connection: Connection, object: int, *, receipt: Mapping[str, object]) -> None:
-    """The bytes are gone. What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload,
-    whose end can be asked for."""
-    await connection.execute(
-        "UPDATE stored_object SET state = 'purged', receipt = $2 WHERE id = $1 AND state = 'purging'", object, receipt
+async def set_purged(connection: Connection, purged: Sequence[int]) -> int:
+    """The bytes of these objects are gone; returns how many bytes that were. Each gets its receipt, once.
+
+    What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload, whose end can be asked
+    for.
+    """
+    freed: int = await connection.fetchval(
+        """
+        WITH done AS (
+            UPDATE stored_object SET state = 'purged', receipt = jsonb_build_object('at', now(), 'answer', 'gone', 'rule',
+                coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep, 'checksums', coalesce((SELECT jsonb_object_agg(
+                    name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}'))
+            WHERE id = ANY ($1) AND state = 'purging' RETURNING size
+        ) SELECT coalesce(sum(size), 0)::bigint FROM done
+        """,
+        purged,
     )
     await connection.execute(
         """
-        DELETE FROM stored_object WHERE id = $1 AND state = 'purged' AND media IS NULL
-            AND NOT EXISTS (SELECT FROM upload WHERE stored_object = $1 AND method <> 'proxied')
+        DELETE FROM stored_object o WHERE id = ANY ($1) AND state = 'purged' AND media IS NULL
+            AND NOT EXISTS (SELECT FROM upload WHERE stored_object = o.id AND method <> 'proxied')
         """,
-        object,
+        purged,
     )
+    return freed
 
 
 async def set_purge_failed(connection: Connection, object: int, *, reason: str) -> None:

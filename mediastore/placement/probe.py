@@ -72,7 +72,7 @@ class StoreProbe:
             fine = fine and await _step(steps, name, getattr(trial, name)) is not None
         if await _step(steps, "delete", trial.delete) and await _step(steps, "gone", trial.gone):
             async with self._database.transaction() as connection:
-                await objects.set_purged(connection, object, receipt={"rule": "probe"})
+                await objects.set_purged(connection, [object])
 
 
 class Trial:

@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from msgspec import Raw, Struct
 
-from mediastore.database import Connection
-from mediastore.placement.schemas import AddressingStyle, Algorithm, Amount, OwnerUsage, Quota, Retention, S3Config, StoreShown
+from mediastore.database import Connection, ValueRefused
+from mediastore.placement.schemas import (
+    AddressingStyle,
+    Algorithm,
+    Amount,
+    Brake,
+    OwnerUsage,
+    Quota,
+    Retention,
+    S3Config,
+    StoreShown,
+)
 
 
 class S3ConfigRow(Struct, frozen=True, kw_only=True):
@@ -47,6 +58,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     checksums: list[Algorithm]
     retention: Raw
     quota: Raw
+    brake: Raw | None
     enabled: bool
     incarnation: UUID | None
     revision: int
@@ -65,6 +77,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
             checksums=tuple(self.checksums),
             retention=self.policy(),
             quota=self.limits(),
+            brake=None if self.brake is None else msgspec.json.decode(self.brake, type=Brake),
             enabled=self.enabled,
             created_at=self.created_at,
             updated_at=self.updated_at,
@@ -82,7 +95,7 @@ S3_CONFIG_COLUMNS = (
 )
 STORES = """
 SELECT s.id, s.name, s.kind, s.bucket, s.prefix, s.path, s.s3_config, c.name AS s3_config_name, s.options, s.checksums,
-    s.retention, s.quota, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
+    s.retention, s.quota, s.brake, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
 FROM store s LEFT JOIN s3_config c ON c.id = s.s3_config
 WHERE s.deleted_at IS NULL
 """
@@ -154,6 +167,14 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
 async def delete_store(connection: Connection, id: int) -> None:
     """The row stays for the tombstones that point at it; the name becomes free."""
     await connection.execute("UPDATE store SET deleted_at = now(), enabled = false, revision = revision + 1 WHERE id = $1", id)
+
+
+async def check_jsonpath(connection: Connection, path: str) -> None:
+    """Raise `ValueRefused`, with what PostgreSQL says, for a text that is no SQL/JSON path or can't be asked of metadata."""
+    try:
+        await connection.execute("SELECT '{}'::jsonb @@ $1::text::jsonpath", path)
+    except asyncpg.PostgresError as error:
+        raise ValueRefused(str(error).splitlines()[0]) from error
 
 
 async def lock_quota(connection: Connection, store: int) -> None:

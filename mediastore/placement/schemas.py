@@ -26,6 +26,21 @@ class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For records that come without an expiry."""
     max_ttl_s: Duration | None = None
     """No record may live longer, counted from now."""
+    grace_s: Annotated[int, Meta(ge=0, le=315_360_000)] = 604_800
+    """How long an expired record can be restored before it is removed."""
+    sweep_interval_s: Annotated[int, Meta(ge=10, le=31_536_000)] = 3600
+    """How often the sweeper looks."""
+    exempt_tags: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(max_length=100)] = ()
+    """Records with one of these are never removed for their expiry."""
+    exempt_where: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Nor are those whose metadata match this SQL/JSON path, such as `$.camera == "CAM-3"`."""
+    old_versions_ttl_s: Duration | None = None
+    """How long a content is kept that is not the current one any more; null for as long as the record."""
+    max_objects_per_run: Annotated[int, Meta(ge=1, le=2**53)] = 10_000
+    """The brake: a sweep that would remove more stops before it removes anything."""
+    max_bytes_per_run: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    max_share_per_run: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Of the store's objects, where there are more than a hundred."""
 
 
 Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -63,6 +78,15 @@ class Usage(Struct, frozen=True, kw_only=True):
     used: Amount
     reserved: Amount
     owners: list[OwnerUsage]
+
+
+class Brake(Struct, frozen=True, kw_only=True):
+    """Why no sweep of a store runs before an administrator has looked."""
+
+    sweep: int
+    stopped_by: str
+    reason: str
+    at: datetime
 
 
 class S3ConfigCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,6 +166,8 @@ class StoreShown(Struct, frozen=True, kw_only=True, rename={"s3_config_name": "s
     checksums: tuple[Algorithm, ...] | None = None
     retention: Retention | None = None
     quota: Quota | None = None
+    brake: Brake | None = None
+    """Set while sweeps wait for an administrator's word."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

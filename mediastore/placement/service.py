@@ -12,7 +12,7 @@ from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.accounts.secrets import Sealer
 from mediastore.clock import Clock
-from mediastore.database import Connection, ConstraintViolated, Database
+from mediastore.database import Connection, ConstraintViolated, Database, ValueRefused
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change
 from mediastore.placement import queries
@@ -270,6 +270,7 @@ class Placement:
             checksums=sorted(set(request.checksums)),
             retention=_raw(_checked(request.retention)),
             quota=_raw(request.quota),
+            brake=None,
             enabled=True,
             incarnation=None,
             revision=1,
@@ -297,7 +298,13 @@ class Placement:
         return msgspec.structs.replace(before, **given)
 
     async def _fits(self, connection: Connection, row: StoreRow) -> None:
-        """Raise unless the kind accepts the settings and no other store has any of its place."""
+        """Raise unless the kind accepts the settings, the policy makes sense, and no other store has any of its place."""
+        where = row.policy().exempt_where
+        if where is not None:
+            try:
+                await queries.check_jsonpath(connection, where)
+            except ValueRefused as error:
+                raise StoreInvalid(f"retention.exempt_where {where!r} is no SQL/JSON path: {error.message}") from error
         await self._registry.check(row)
         await self._apart(connection, row)
 

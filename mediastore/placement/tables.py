@@ -66,6 +66,9 @@ class Store(Table, tablename="store"):
     )
     retention = JSONB(default="{}", help_text="How long the store keeps what it is given, where the record does not say.")
     quota = JSONB(default="{}", help_text="What the store may hold, uploads under way included; an absent limit is none.")
+    brake = JSONB(
+        default=None, null=True, help_text="Which sweep was stopped and why: no other runs before an administrator has looked."
+    )
     enabled = Boolean(default=True, help_text="Switched off, it takes and gives no bytes but loses none; purging goes on.")
     incarnation = UUID(
         default=None,
@@ -143,6 +146,17 @@ class StoredObject(Table, tablename="stored_object"):
         default=None,
         null=True,
         help_text="When the bytes were last compared with this row, so that it shows how old that knowledge is.",
+    )
+    superseded_at = Timestamptz(
+        default=None, null=True, help_text="Since when it is not the current content, from which on old versions are counted."
+    )
+    # Named rather than imported: retention is above placement.
+    sweep: ForeignKey[Table] = ForeignKey(
+        references=LazyTableReference("Sweep", module_path="mediastore.retention.tables"),
+        null=True,
+        on_delete=OnDelete.set_null,
+        on_update=OnUpdate.no_action,
+        help_text="Which sweep decided that it goes, so that its report can be finished whoever removes the bytes.",
     )
     receipt = JSONB(
         default=None,

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 import structlog
 from msgspec import Struct
 
-from mediastore.clock import Clock
 from mediastore.database import Database
-from mediastore.errors import MediastoreError
 from mediastore.placement import objects
 from mediastore.placement.objects import Doomed
-from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.completion import SETTLE, VERIFY, Completion
 from mediastore.transfers.ledger import Ledger
-from stores.errors import StoreError
-from stores.protocol import Store
+from mediastore.transfers.purge import Purger
 
 PATIENCE_S = 5
 """How long a run waits for stores; what takes longer goes on behind it."""
@@ -45,20 +41,18 @@ class Cleanup:
         *,
         ledger: Ledger,
         completion: Completion,
-        registry: Registry,
+        purger: Purger,
         stale_s: float,
         grace_s: float,
         quarantine_s: float,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._completion = completion
-        self._registry = registry
+        self._purger = purger
         self._stale_s = stale_s
         self._grace_s = grace_s
         self._quarantine_s = quarantine_s
-        self._clock = clock
         self._log = structlog.get_logger("mediastore.cleanup")
         self._purging: dict[int, asyncio.Task[tuple[int, int]]] = {}
 
@@ -113,45 +107,5 @@ class Cleanup:
         return sum(gone for gone, _ in results), sum(left for _, left in results)
 
     async def _purge_in(self, store_id: int, group: Sequence[Doomed]) -> tuple[int, int]:
-        try:
-            problems = await self._purged(await self._registry.get(store_id, even_disabled=True), group)
-        except (StoreError, MediastoreError) as error:
-            problems = {doomed.key: error.message for doomed in group}
-        await self._note(group, problems)
-        return len(group) - len(problems), len(problems)
-
-    async def _purged(self, store: Store, group: Sequence[Doomed]) -> dict[str, str]:
-        """Remove the bytes; returns what went wrong, by key."""
-        problems: dict[str, str] = {}
-        for doomed in group:
-            if doomed.maybe_open and store.features.multipart:
-                try:
-                    await self._abort(store, doomed)
-                except StoreError as error:
-                    problems[doomed.key] = error.message
-        return problems | await self._delete(store, [doomed.key for doomed in group if doomed.key not in problems])
-
-    async def _abort(self, store: Store, doomed: Doomed) -> None:
-        if doomed.upload_id is not None:
-            await store.abort_upload(doomed.key, doomed.upload_id)
-            return
-        async for upload in store.list_uploads(prefix=doomed.key):
-            if upload.key == doomed.key:
-                await store.abort_upload(upload.key, upload.upload_id)
-
-    async def _delete(self, store: Store, keys: Sequence[str]) -> dict[str, str]:
-        if not keys:
-            return {}
-        answers = await store.delete(keys)
-        return {key: error.message for key, error in answers.items() if error is not None}
-
-    async def _note(self, group: Sequence[Doomed], problems: dict[str, str]) -> None:
-        """Write down what is gone and what is to be tried again."""
-        async with self._database.transaction() as connection:
-            for doomed in sorted(group, key=lambda item: item.id):
-                if doomed.key in problems:
-                    await objects.set_purge_failed(connection, doomed.id, reason=problems[doomed.key])
-                elif doomed.bytes_until is not None and doomed.bytes_until > self._clock():
-                    await objects.purge_again(connection, doomed.id, at=doomed.bytes_until)
-                else:
-                    await objects.set_purged(connection, doomed.id, receipt={"at": self._clock(), "answer": "gone"})
+        done = await self._purger.purge(store_id, group)
+        return done.gone, done.failed

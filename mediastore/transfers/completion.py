@@ -58,8 +58,9 @@ FINAL = (
     UploadNotFound,
 )
 """What ends an upload. Anything else, such as a store that is away, switched off, or has new keys, is waited for."""
+FIRST_READINGS = timedelta(minutes=1)
 BELIEVED_AFTER: Mapping[type, timedelta] = {
-    SizeMismatch: timedelta(minutes=1),
+    SizeMismatch: FIRST_READINGS,
     ObjectNotFound: timedelta(days=1),
     UploadIncomplete: timedelta(days=1),
 }
@@ -172,7 +173,12 @@ class Completion:
     async def settle(self, payload: bytes) -> None:
         """The job: an upload is past its time. It is completed if it is whole, and given up if not."""
         upload = await self._upload(payload)
-        if upload is None or upload.state != "open" or upload.expires_at > self._clock() - self._grace:
+        if upload is None or upload.state != "open":
+            return
+        if upload.record_gone:
+            await self._ledger.give_up(upload.id, upload.media, reason="record deleted", withdraw=False)
+            return
+        if upload.expires_at > self._clock() - self._grace:
             return
         try:
             store = await self._registry.get(upload.store)
@@ -182,6 +188,8 @@ class Completion:
                 upload, parts=None, caller=await self._beginner(upload), precondition=_unless_newer(upload.version_before)
             )
         except (UploadIncomplete, UploadSuperseded) as error:
+            if isinstance(error, UploadIncomplete) and self._taken(upload) < FIRST_READINGS:
+                raise RetryLater(error.message, delay_s=SOONEST_S) from error  # a store that was asked once may be wrong once
             reason = "expired" if isinstance(error, UploadIncomplete) else "superseded"
             await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=False)
         except (StoreError, MediastoreError) as error:
@@ -199,13 +207,17 @@ class Completion:
 
     async def _again_or_never(self, upload: UploadRow, error: StoreError | MediastoreError) -> None:
         """Ask again later where that can help; else the upload has failed, for everybody to see."""
-        taken = self._clock() - (upload.verifying_at or upload.expires_at + self._grace)
+        taken = self._taken(upload)
         if not isinstance(error, FINAL) or taken < BELIEVED_AFTER.get(type(error), timedelta()):
             delay_s = min(max(taken.total_seconds() / 10, SOONEST_S), LATEST_S)
             raise RetryLater(error.message, delay_s=delay_s) from error
         if await self._ledger.give_up(upload.id, upload.media, reason=reason_of(error), withdraw=False, problem=error):
             return
         self._log.warning("upload failed", upload=str(upload.id), pid=upload.pid, code=error.code, reason=error.message)
+
+    def _taken(self, upload: UploadRow) -> timedelta:
+        """Since when somebody tries to verify or settle it."""
+        return self._clock() - (upload.verifying_at or upload.expires_at + self._grace)
 
     async def _upload(self, payload: bytes) -> UploadRow | None:
         return await self._row(msgspec.json.decode(payload, type=UploadJob).upload)

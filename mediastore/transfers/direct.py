@@ -177,7 +177,7 @@ class DirectUploads:
             raise UploadUnknown(f"there is no upload {id}", id=id)
         if asker.token is not None:
             self._tickets.check_upload(asker.token, id)
-            if upload.state in {"completed", "failed"} and upload.last_activity + ANSWER_LOST < self._clock():
+            if upload.state == "completed" and upload.last_activity + ANSWER_LOST < self._clock():
                 raise TicketWrong("the token of this upload ended with it; log in instead")
             identity = await self._credentials.identity_of(upload.caller)
             return upload, msgspec.structs.replace(asker.caller, identity=identity)

@@ -30,7 +30,7 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.quotas import reserve
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.declared import About, Declared, Precondition
-from mediastore.transfers.errors import UploadCut, UploadInterrupted
+from mediastore.transfers.errors import DigestMismatch, SizeMismatch, UploadCut, UploadInterrupted
 from mediastore.transfers.schemas import Method
 from stores.errors import StoreError
 
@@ -158,6 +158,7 @@ class Ledger:
                     revision = await catalog_queries.set_content(connection, row.id, object=stored.object, version=version)
                 else:
                     revision = await catalog_queries.touch(connection, row.id)
+                await objects.supersede(connection, row.id, current=stored.object if newest else row.object)
                 content = {
                     "size": stored.size,
                     "media_type": declared.media_type,
@@ -207,21 +208,20 @@ class Ledger:
         """End an upload that has not ended: its bytes are doomed, and so is a record that it made and nobody touched.
 
         `problem`, where given, is kept for whoever asks, and says `failed` of a record that has no other content; the bytes are
-        quarantined before they go. Safe to repeat. Returns whether the upload was completed before, be it that its answer was
+        quarantined before they go where they are others than declared. Safe to repeat. Returns whether the upload was completed before, be it that its answer was
         lost: then it is left alone.
         """
         told = None if problem is None else _told(problem)
+        # Only what is not what was declared is worth a look; the rest has nothing wrong with it.
+        quarantine = isinstance(problem, DigestMismatch | SizeMismatch)
         async with self._database.transaction() as connection:
             if media is not None:
                 await queries.lock_media(connection, media)
             closed = await queries.fail_upload(connection, upload, reason=reason, problem=told)
             if closed is None:
                 return await queries.is_completed(connection, upload)
-            await part_queries.doom_parts(connection, upload, reason=reason, quarantine=problem is not None)
-            if told is None:
-                await objects.doom(connection, closed.object, reason=reason)
-            else:
-                await objects.quarantine(connection, closed.object, reason=reason)
+            await part_queries.doom_parts(connection, upload, reason=reason, quarantine=quarantine)
+            await (objects.quarantine if quarantine else objects.doom)(connection, closed.object, reason=reason)
             if withdraw and closed.created_record and media is not None:
                 await catalog_queries.withdraw_pristine(connection, media)
             elif told is not None and media is not None:

@@ -62,6 +62,8 @@ class UploadRow(Struct, frozen=True, kw_only=True):
     media_type: str
     filename: str | None
     media: int | None
+    record_gone: bool
+    """Whether the record was deleted since."""
     store: int
     store_name: str
     store_kind: str
@@ -82,10 +84,11 @@ UPLOADS = """
 SELECT u.id, u.method, u.state, u.caller, u.created_record, u.size, u.part_size, u.s3_upload_id, u.reason, u.problem, u.claims,
     u.about, u.pid, u.version_before, u.landing, l.key AS landing_key,
     u.urls_until, u.verifying_at, u.created_at, u.last_activity, u.expires_at,
-    o.id AS object, o.key, o.media_type, o.filename, o.media, o.store, s.name AS store_name, s.kind AS store_kind,
+    o.id AS object, o.key, o.media_type, o.filename, o.media,
+    coalesce(m.deleted_at IS NOT NULL, true) AS record_gone, o.store, s.name AS store_name, s.kind AS store_kind,
     s.checksums AS store_checksums
 FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
-LEFT JOIN stored_object l ON l.id = u.landing
+LEFT JOIN stored_object l ON l.id = u.landing LEFT JOIN media m ON m.id = o.media
 WHERE u.method <> 'proxied'
 """
 
@@ -188,9 +191,9 @@ async def silent_uploads(connection: Connection, *, grace_s: float, verifying_s:
     rows = await connection.fetch(
         """
         SELECT u.id, u.state, s.kind AS store_kind FROM upload u
-        JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store
+        JOIN stored_object o ON o.id = u.stored_object JOIN store s ON s.id = o.store LEFT JOIN media m ON m.id = o.media
         WHERE u.method <> 'proxied' AND (
-            u.state = 'open' AND u.expires_at < now() - make_interval(secs => $1)
+            u.state = 'open' AND (u.expires_at < now() - make_interval(secs => $1) OR m.deleted_at IS NOT NULL)
             OR u.state = 'verifying' AND u.last_activity < now() - make_interval(secs => $2)
                 AND u.verifying_at > now() - interval '1 day')
         ORDER BY random() LIMIT $3

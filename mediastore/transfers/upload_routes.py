@@ -14,6 +14,7 @@ from mediastore.accounts.schemas import Caller
 from mediastore.catalog.routes import location
 from mediastore.catalog.schemas import Media, MediaCreate
 from mediastore.http.bodies import accepts
+from mediastore.http.cursors import Cursor, Limit
 from mediastore.http.errors import RequestError
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
@@ -31,8 +32,6 @@ Token = Annotated[
 ]
 PartToken = Annotated[str, QueryParameter(description="From the part's URL", max_length=200)]
 PartDigests = Annotated[str, QueryParameter(description="From the part's URL, where digests were asked for", max_length=500)]
-Cursor = Annotated[UUID | None, QueryParameter(description="`next` of the page before")]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Uploads in a page")]
 CHECK_AGAIN_S = 2
 
 
@@ -74,7 +73,7 @@ class UploadController(Controller):
         limit: Limit = 100,
     ) -> UploadPage:
         asker = Asker(caller=caller, token=None, site=sites.of(request))
-        items, more = await direct_uploads.page(before=cursor, limit=limit, asker=asker)
+        items, more = await direct_uploads.page(before=position_of(cursor), limit=limit, asker=asker)
         return UploadPage(items=items, next=None if more is None else str(more))
 
     @get(
@@ -201,6 +200,13 @@ class UploadController(Controller):
             raise RequestError(f"the form has the field token, then the file; {', '.join(sorted(fields))} has no meaning here")
         etag = await part_receiver.receive(id, 1, form.content(), token=token, size=None, digests={})
         return Response(None, headers={"ETag": f'"{etag}"'})
+
+
+def position_of(cursor: str | None) -> UUID | None:
+    try:
+        return None if cursor is None else UUID(cursor)
+    except ValueError as error:
+        raise RequestError(f"the cursor {cursor!r} is none of ours; send `next` of the page before, unchanged") from error
 
 
 PRIVATE = {"Cache-Control": "private, no-store"}

@@ -1,0 +1,444 @@
+"""Removes what has expired, one sweep a store at a time: decides in batches under locks, commits, then removes the bytes.
+
+Killed anywhere, it is taken over by another process, which goes on with the same report and the same budget. A process that
+stalled and wakes finds that it is not the runner any more, and stops.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+from uuid import uuid4
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from mediastore.accounts.access import require
+from mediastore.accounts.schemas import Caller
+from mediastore.clock import Clock
+from mediastore.database import Connection, Database
+from mediastore.errors import MediastoreError
+from mediastore.events import queries as events
+from mediastore.events.schemas import NOT_A_PERSON, Change
+from mediastore.placement import objects
+from mediastore.placement import queries as placement
+from mediastore.placement.errors import StoreNotFound
+from mediastore.placement.objects import Doomed
+from mediastore.placement.queries import StoreRow
+from mediastore.placement.schemas import Retention
+from mediastore.retention import sweep_queries as queries
+from mediastore.retention.errors import RehearsalInvalid, SweepBraked, SweepNotFound, SweepRunning
+from mediastore.retention.schemas import Sweep, SweepRequest
+from mediastore.retention.sweep_queries import Due, Mark, SweepRow
+from mediastore.transfers.purge import Purger
+
+BATCH = 1000
+"""Records that are decided about in one transaction, and objects that one call to a store removes."""
+LEASE_S = 60
+"""How long a sweep waits for a sign of life of its process before another takes it over."""
+RESERVED_S = 300
+"""How long the clean-up leaves the bytes to the sweep that decided about them."""
+FEW_OBJECTS = 100
+"""Up to so many the share of a store means nothing."""
+CLOCK_DRIFT = timedelta(minutes=5)
+REHEARSAL_LASTS = timedelta(days=7)
+FIRST_ITEMS = 1000
+BEGINNING = Mark(at=datetime(1, 1, 1, tzinfo=UTC), id=0)
+
+Step: TypeAlias = Literal["begun", "weighed", "locked", "decided", "removed", "noted", "finished"]
+Select: TypeAlias = Callable[..., Awaitable[tuple[list[Due], Mark | None]]]
+
+
+async def _go_on(_: Step) -> None:
+    """Nothing happens between the steps."""
+
+
+class Brake(Exception):
+    """More would go than the policy allows in one run."""
+
+    def __init__(self, limit: str, reason: str) -> None:
+        super().__init__(reason)
+        self.limit = limit
+        self.reason = reason
+
+
+class Lost(Exception):
+    """Another process has taken the sweep over."""
+
+
+class Run(Struct, kw_only=True):
+    """A sweep in this process."""
+
+    id: int
+    store: StoreRow
+    policy: Retention
+    cutoff: datetime
+    rehearsal: int | None
+    limited: bool
+    objects: int = 0
+    """Decided to go so far, in this run and in that of the process before."""
+    bytes: int = 0
+    total: int = 0
+
+
+class Sweeper:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        purger: Purger,
+        clock: Clock,
+        lease_s: float = LEASE_S,
+        on_step: Callable[[Step], Awaitable[None]] = _go_on,
+    ) -> None:
+        self._database = database
+        self._purger = purger
+        self._clock = clock
+        self._lease_s = lease_s
+        self._on_step = on_step
+        self._runner = uuid4()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger("mediastore.sweeper")
+
+    async def request(self, name: str, asked: SweepRequest, *, caller: Caller, wait_s: float = 10) -> Sweep:
+        """Begin a sweep on an administrator's word; the report as it is when it has ended, or after `wait_s`."""
+        require(caller.identity, "admin", to="sweep stores")
+        return await self.sweep(name, asked, requested_by=caller.identity.name, wait_s=wait_s)
+
+    async def sweep(self, name: str, asked: SweepRequest, *, requested_by: str, wait_s: float | None = None) -> Sweep:
+        """Sweep a store, or rehearse it. Raises `SweepRunning`, `SweepBraked` and `RehearsalInvalid`."""
+        async with self._database.transaction() as connection:
+            store = await placement.store_by_name(connection, name)
+            if store is None:
+                raise StoreNotFound(f"there is no store {name!r}", store=name)
+            if asked.rehearsal is not None:
+                await self._check_rehearsal(connection, store, asked.rehearsal)
+            approved = asked.rehearsal is not None or asked.release_brake
+            brake = store.shown().brake
+            if brake is not None and not approved and not asked.dry_run:
+                raise SweepBraked(
+                    f"sweeps of {name} wait for an administrator's word: {brake.reason}. Rehearse it, look at the list, and bind "
+                    "the next sweep to that rehearsal; or release the brake",
+                    store=name,
+                    stopped_by=brake.stopped_by,
+                    sweep=brake.sweep,
+                )
+            if approved and not asked.dry_run:
+                await self._release(connection, store, requested_by)
+            id = await queries.begin_sweep(
+                connection,
+                store=store.id,
+                dry_run=asked.dry_run,
+                rehearsal=asked.rehearsal,
+                approved=approved,
+                requested_by=requested_by,
+                runner=self._runner,
+                lease_s=self._lease_s,
+            )
+        if id is None:
+            raise SweepRunning(f"a sweep of {name} is running; its report is at /stores/{name}/sweeps", store=name)
+        task = asyncio.create_task(self._conduct(id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        for ended in done:
+            ended.result()
+        return await self.report(name, id)
+
+    async def sweep_due(self, store: int) -> None:
+        """Sweep a store on schedule, or go on with the sweep of a process that died; nothing where another is at it."""
+        async with self._database.transaction() as connection:
+            id = await queries.take_over(connection, store, runner=self._runner, lease_s=self._lease_s)
+            row = await placement.store_by_id(connection, store)
+            if id is None and row is not None and row.brake is None and row.enabled:
+                id = await queries.begin_sweep(
+                    connection,
+                    store=store,
+                    dry_run=False,
+                    rehearsal=None,
+                    approved=False,
+                    requested_by=NOT_A_PERSON,
+                    runner=self._runner,
+                    lease_s=self._lease_s,
+                )
+        if id is not None:
+            await self._conduct(id)
+
+    async def close(self) -> None:
+        """Leave running sweeps to others."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def report(self, name: str, id: int, *, offset: int = 0) -> Sweep:
+        """The report of one sweep, with a page of the items of a rehearsal. Raises `SweepNotFound`."""
+        async with self._database.connection() as connection:
+            row = await queries.sweep_by_id(connection, id)
+            if row is None or row.store_name != name:
+                raise SweepNotFound(f"the store {name} has no sweep {id}", store=name, sweep=id)
+            items = await queries.items(connection, id, offset=offset, limit=FIRST_ITEMS + 1) if row.dry_run else []
+        more = str(offset + FIRST_ITEMS) if len(items) > FIRST_ITEMS else None
+        return msgspec.structs.replace(shown(row), items=items[:FIRST_ITEMS], next=more)
+
+    async def read(self, name: str, id: int, *, offset: int, caller: Caller) -> Sweep:
+        """As `report`, for administrators."""
+        require(caller.identity, "admin", to="see sweeps")
+        return await self.report(name, id, offset=offset)
+
+    async def reports(self, name: str, *, before: int, limit: int, caller: Caller) -> tuple[list[Sweep], int | None]:
+        """Sweeps of a store, newest first."""
+        require(caller.identity, "admin", to="see sweeps")
+        async with self._database.connection() as connection:
+            store = await placement.store_by_name(connection, name)
+            if store is None:
+                raise StoreNotFound(f"there is no store {name!r}", store=name)
+            rows = await queries.sweeps(connection, store.id, before=before, limit=limit + 1)
+        return [shown(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+    async def _check_rehearsal(self, connection: Connection, store: StoreRow, id: int) -> None:
+        rehearsal = await queries.sweep_by_id(connection, id)
+        if rehearsal is None or rehearsal.store != store.id or not rehearsal.dry_run or rehearsal.state != "done":
+            raise RehearsalInvalid(f"{id} is no finished rehearsal of the store {store.name}", rehearsal=id)
+        if rehearsal.started_at < await queries.database_now(connection) - REHEARSAL_LASTS:
+            raise RehearsalInvalid(f"the rehearsal {id} is older than a week; rehearse again", rehearsal=id)
+
+    async def _release(self, connection: Connection, store: StoreRow, actor: str) -> None:
+        if store.brake is not None:
+            await queries.set_brake(connection, store.id, None)
+            await self._note(connection, store, "brake_released", Change(before=store.shown().brake), actor)
+
+    async def _conduct(self, id: int) -> None:
+        """Run a sweep to its end, whatever that is."""
+        try:
+            run = await self._begin(id)
+            await self._on_step("begun")
+            async with asyncio.TaskGroup() as group:
+                beating = group.create_task(self._beat(id))
+                await self._run(run)
+                beating.cancel()
+            await self._finish(id, "done")
+        except* Lost:
+            self._log.warning("a sweep was taken over by another process", sweep=id)
+        except* Brake as stops:
+            stop = stops.exceptions[0]
+            assert isinstance(stop, Brake)  # noqa: S101 - see above
+            await self._pull_brake(id, stop)
+        except* MediastoreError as errors:
+            first = errors.exceptions[0]
+            self._log.warning("a sweep failed", sweep=id, reason=str(first))
+            await self._finish(id, "failed", detail=str(first))
+
+    async def _begin(self, id: int) -> Run:
+        async with self._database.connection() as connection:
+            row = await queries.sweep_by_id(connection, id)
+            assert row is not None  # noqa: S101 - we have just written it
+            store = await placement.store_by_id(connection, row.store)
+            if store is None:
+                raise StoreNotFound("the store was deleted")
+            now = await queries.database_now(connection)
+            total = await queries.total_objects(connection, store.id)
+        if abs(self._clock() - now) > CLOCK_DRIFT:
+            raise Brake("clock", f"the clocks of this server ({self._clock():%F %T}) and of the database ({now:%F %T}) disagree")
+        policy = store.policy()
+        return Run(
+            id=id,
+            store=store,
+            policy=policy,
+            cutoff=row.cutoff - timedelta(seconds=policy.grace_s),
+            rehearsal=row.rehearsal,
+            limited=not (row.approved or row.dry_run),
+            objects=row.objects,
+            bytes=row.bytes_freed,
+            total=total + row.objects,
+        )
+
+    async def _run(self, run: Run) -> None:
+        async with self._database.connection() as connection:
+            row = await queries.sweep_by_id(connection, run.id)
+        assert row is not None  # noqa: S101 - it is running
+        if row.dry_run:
+            await self._rehearse(run)
+            return
+        await self._remove_unfinished(run)
+        if run.limited:
+            await self._weigh(run)
+        await self._on_step("weighed")
+        await self._sweep_all(run, queries.due_records)
+        if run.policy.old_versions_ttl_s is not None:
+            await self._sweep_all(run, queries.due_versions)
+
+    async def _rehearse(self, run: Run) -> None:
+        for select in self._selects(run):
+            mark: Mark | None = BEGINNING
+            while mark is not None:
+                async with self._database.transaction() as connection:
+                    due, mark = await self._select(connection, run, select, mark, lock=False)
+                    going = [item for item in due if not (item.held or item.exempt)]
+                    await queries.list_items(connection, run.id, going)
+                    await self._count(connection, run, due, going, removed=0)
+
+    def _selects(self, run: Run) -> list[Select]:
+        return [queries.due_records, *([queries.due_versions] if run.policy.old_versions_ttl_s is not None else [])]
+
+    async def _weigh(self, run: Run) -> None:
+        """Raise `Brake` when the whole of it would be more than one run may remove: before anything is gone."""
+        most = run.policy.max_objects_per_run
+        if run.total > FEW_OBJECTS:
+            most = min(most, int(run.total * run.policy.max_share_per_run))
+        async with self._database.connection() as connection:
+            more, size = await queries.weigh(connection, run.store.id, run.policy, cutoff=run.cutoff, most=most)
+        self._check(run, objects=run.objects + more, size=run.bytes + size)
+
+    def _check(self, run: Run, *, objects: int, size: int) -> None:
+        if not run.limited:
+            return
+        policy, name = run.policy, run.store.name
+        if objects > policy.max_objects_per_run:
+            raise Brake(
+                "max_objects_per_run",
+                f"more than {policy.max_objects_per_run} objects of {name} are due at once (max_objects_per_run)",
+            )
+        if policy.max_bytes_per_run is not None and size > policy.max_bytes_per_run:
+            raise Brake(
+                "max_bytes_per_run", f"more than {policy.max_bytes_per_run} bytes of {name} are due at once (max_bytes_per_run)"
+            )
+        if run.total > FEW_OBJECTS and objects > run.total * policy.max_share_per_run:
+            raise Brake(
+                "max_share_per_run",
+                f"more than {policy.max_share_per_run:.0%} of the {run.total} objects of {name} are due at once "
+                "(max_share_per_run)",
+            )
+
+    async def _sweep_all(self, run: Run, select: Select) -> None:
+        """Decide and remove, batch by batch; the bytes of one go while the next is decided."""
+        mark: Mark | None = BEGINNING
+        removing: asyncio.Task[None] | None = None
+        try:
+            while mark is not None:
+                mark, doomed = await self._decide(run, select, mark)
+                if removing is not None:
+                    await removing
+                removing = asyncio.create_task(self._remove(run, doomed))
+            if removing is not None:
+                await removing
+        finally:
+            if removing is not None and not removing.done():
+                removing.cancel()
+                await asyncio.gather(removing, return_exceptions=True)
+
+    async def _decide(self, run: Run, select: Select, mark: Mark) -> tuple[Mark | None, list[int]]:
+        """One batch, one transaction: who goes, and that they go. Returns where to go on, and the objects that go."""
+        async with self._database.transaction() as connection:
+            await self._keep(connection, run.id)
+            due, after = await self._select(connection, run, select, mark, lock=True)
+            await self._on_step("locked")
+            going = [item for item in due if not (item.held or item.exempt)]
+            objects_going, bytes_going = sum(item.objects for item in going), sum(item.bytes for item in going)
+            self._check(run, objects=run.objects + objects_going, size=run.bytes + bytes_going)
+            facts = {"sweep": run.id, "actor": NOT_A_PERSON, "lease_s": RESERVED_S}
+            records = [item.media for item in going if item.object is None]
+            versions = [item.object for item in going if item.object is not None]
+            doomed = await queries.remove_records(connection, records, **facts) if records else []  # type: ignore[arg-type]
+            doomed += await queries.remove_versions(connection, versions, **facts) if versions else []  # type: ignore[arg-type]
+            await self._count(connection, run, due, going, removed=len(going))
+        run.objects += objects_going
+        run.bytes += bytes_going
+        await self._on_step("decided")
+        return after, doomed
+
+    async def _select(
+        self, connection: Connection, run: Run, select: Select, mark: Mark, *, lock: bool
+    ) -> tuple[list[Due], Mark | None]:
+        return await select(
+            connection,
+            run.store.id,
+            run.policy,
+            cutoff=run.cutoff,
+            after=mark,
+            rehearsal=run.rehearsal,
+            limit=BATCH,
+            lock=lock,
+        )
+
+    async def _count(self, connection: Connection, run: Run, due: Sequence[Due], going: Sequence[Due], *, removed: int) -> None:
+        await queries.count(
+            connection,
+            run.id,
+            found=len(going),
+            removed=removed,
+            object_count=sum(item.objects for item in going),
+            held=sum(item.held for item in due),
+            exempt=sum(item.exempt and not item.held for item in due),
+        )
+
+    async def _remove_unfinished(self, run: Run) -> None:
+        """What the process before us decided and did not come to."""
+        while True:
+            async with self._database.connection() as connection:
+                left = await queries.unfinished(connection, run.id, limit=BATCH)
+            if not left:
+                return
+            await self._remove(run, left)
+
+    async def _remove(self, run: Run, ids: Sequence[int]) -> None:
+        """The second phase: bytes that were decided to go, in bulk, outside any lock."""
+        async with self._database.connection() as connection:
+            await self._keep(connection, run.id)
+            doomed = await objects.doomed_of(connection, ids)
+        by_store: dict[int, list[Doomed]] = {}
+        for one in doomed:
+            by_store.setdefault(one.store, []).append(one)
+        freed = failed = 0
+        for store, group in by_store.items():
+            done = await self._purger.purge(store, group)
+            freed += done.bytes
+            failed += done.failed
+        await self._on_step("removed")
+        async with self._database.transaction() as connection:
+            await self._keep(connection, run.id)
+            await queries.count(connection, run.id, bytes_freed=freed, failed=failed)
+        await self._on_step("noted")
+
+    async def _keep(self, connection: Connection, id: int) -> None:
+        if not await queries.keep(connection, id, runner=self._runner, lease_s=self._lease_s):
+            raise Lost
+
+    async def _beat(self, id: int) -> None:
+        """Show life while a store takes its time."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            async with self._database.connection() as connection:
+                await self._keep(connection, id)
+
+    async def _finish(self, id: int, state: str, *, stopped_by: str | None = None, detail: str | None = None) -> None:
+        async with self._database.connection() as connection:
+            await queries.finish_sweep(connection, id, runner=self._runner, state=state, stopped_by=stopped_by, detail=detail)
+            row = await queries.sweep_by_id(connection, id)
+        if row is not None and (row.removed or row.failed or state != "done"):
+            self._log.info("swept", store=row.store_name, sweep=id, state=state, removed=row.removed, bytes_freed=row.bytes_freed)
+        await self._on_step("finished")
+
+    async def _pull_brake(self, id: int, stop: Brake) -> None:
+        """No other sweep of this store before an administrator has looked; the event is in the store's history."""
+        self._log.error("the brake stopped a sweep", sweep=id, stopped_by=stop.limit, reason=stop.reason)
+        async with self._database.transaction() as connection:
+            row = await queries.sweep_by_id(connection, id)
+            assert row is not None  # noqa: S101 - it was running
+            store = await placement.store_by_id(connection, row.store)
+            if store is not None:
+                brake = {"sweep": id, "stopped_by": stop.limit, "reason": stop.reason, "at": self._clock()}
+                await queries.set_brake(connection, store.id, brake)
+                await self._note(connection, store, "brake", Change(after=brake), NOT_A_PERSON)
+        await self._finish(id, "stopped", stopped_by=stop.limit, detail=stop.reason)
+
+    async def _note(self, connection: Connection, store: StoreRow, action: str, change: Change, actor: str) -> None:
+        await events.append(
+            connection, kind="store", subject=store.name, actor=actor, action=action, changes={"brake": change}, request_id=None
+        )
+
+
+def shown(row: SweepRow) -> Sweep:
+    facts = {name: getattr(row, name) for name in Sweep.__struct_fields__ if hasattr(row, name)}
+    took_s = (row.finished_at - row.started_at).total_seconds() if row.finished_at else None
+    return Sweep(**{**facts, "store": row.store_name, "duration_s": took_s})
