@@ -92,7 +92,7 @@ class SweepItem(Table, tablename="sweep_item"):
     media = BigInt(default=None, primary_key=True, help_text="The record; no foreign key, since the list outlives it.")
     version = Integer(default=None, primary_key=True, help_text="Which old version; 0 for the whole record.")
     pid = Text(default=None, help_text="What people know the record by.")
-    rule = Text(default=None, help_text="Why it may go.")
+    rule = Text(default=None, help_text="Why it may go: expired, or an old version.")
     due_at = Timestamptz(default=None, help_text="Since when it may go, which is the order of the list.")
     object_count = BigInt(default=None, help_text="Stored objects that would go with it.")
     byte_count = BigInt(default=None, help_text="Their sizes together.")

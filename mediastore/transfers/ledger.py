@@ -208,8 +208,8 @@ class Ledger:
         """End an upload that has not ended: its bytes are doomed, and so is a record that it made and nobody touched.
 
         `problem`, where given, is kept for whoever asks, and says `failed` of a record that has no other content; the bytes are
-        quarantined before they go where they are others than declared. Safe to repeat. Returns whether the upload was completed before, be it that its answer was
-        lost: then it is left alone.
+        quarantined before they go where they are others than declared. Safe to repeat. Returns whether the upload was completed
+        before, be it that its answer was lost: then it is left alone.
         """
         told = None if problem is None else _told(problem)
         # Only what is not what was declared is worth a look; the rest has nothing wrong with it.
