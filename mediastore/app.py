@@ -192,7 +192,7 @@ class Services:
         )
         purger = Purger(self.database, registry=self.registry, clock=clock)
         self.holds = Holds(self.database, catalog=self.catalog, clock=clock)
-        self.sweeper = Sweeper(self.database, purger=purger, clock=clock)
+        self.sweeper = Sweeper(self.database, purger=purger, clock=clock, lease_s=settings.sweep_lease_s)
         self.sweep_schedule = SweepSchedule(self.database, sweeper=self.sweeper, jobs=self.jobs)
         self.cleanup = Cleanup(
             self.database,

@@ -70,7 +70,7 @@ UPDATE stored_object o SET superseded_at = now() WHERE state = 'stored'
     AND NOT EXISTS (SELECT FROM media m WHERE m.current_object = o.id);
 CREATE INDEX stored_object_superseded_idx ON stored_object (store, superseded_at)
     WHERE state = 'stored' AND superseded_at IS NOT NULL;
-CREATE INDEX stored_object_sweep_idx ON stored_object (sweep) WHERE sweep IS NOT NULL AND state = 'purging';
+CREATE INDEX stored_object_sweep_idx ON stored_object (sweep) WHERE sweep IS NOT NULL;
 CREATE INDEX media_expires_at_idx ON media (store, expires_at, id) WHERE expires_at IS NOT NULL AND deleted_at IS NULL;
 """
 

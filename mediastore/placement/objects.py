@@ -214,20 +214,18 @@ async def purge_again(connection: Connection, object: int, *, at: datetime) -> N
     )
 
 
-async def set_purged(connection: Connection, purged: Sequence[int]) -> int:
-    """The bytes of these objects are gone; returns how many bytes that were. Each gets its receipt, once.
+async def set_purged(connection: Connection, purged: Sequence[int]) -> None:
+    """The bytes of these objects are gone. Each gets its receipt, once.
 
     What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload, whose end can be asked
     for.
     """
-    freed: int = await connection.fetchval(
+    await connection.execute(
         """
-        WITH done AS (
-            UPDATE stored_object SET state = 'purged', receipt = jsonb_build_object('at', now(), 'answer', 'gone', 'rule',
-                coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep, 'checksums', coalesce((SELECT jsonb_object_agg(
-                    name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}'))
-            WHERE id = ANY ($1) AND state = 'purging' RETURNING size
-        ) SELECT coalesce(sum(size), 0)::bigint FROM done
+        UPDATE stored_object SET state = 'purged', receipt = jsonb_build_object('at', now(), 'answer', 'gone', 'rule',
+            coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep, 'checksums', coalesce((
+                SELECT jsonb_object_agg(name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}'))
+        WHERE id = ANY ($1) AND state = 'purging'
         """,
         purged,
     )
@@ -238,7 +236,6 @@ async def set_purged(connection: Connection, purged: Sequence[int]) -> int:
         """,
         purged,
     )
-    return freed
 
 
 async def set_purge_failed(connection: Connection, object: int, *, reason: str) -> None:

@@ -106,10 +106,10 @@ async def begin_sweep(
 
 
 async def take_over(connection: Connection, store: int, *, runner: UUID, lease_s: float) -> int | None:
-    """The sweep of a process that shows no life any more, now ours."""
+    """The sweep of a process that shows no life any more, now ours. What is kept will be counted anew: it is still there."""
     id: int | None = await connection.fetchval(
         """
-        UPDATE sweep SET runner = $2, lease_until = now() + make_interval(secs => $3)
+        UPDATE sweep SET runner = $2, lease_until = now() + make_interval(secs => $3), held = 0, exempt = 0
         WHERE store = $1 AND state = 'running' AND NOT dry_run AND lease_until < now() RETURNING id
         """,
         store,
@@ -117,6 +117,22 @@ async def take_over(connection: Connection, store: int, *, runner: UUID, lease_s
         lease_s,
     )
     return id
+
+
+async def is_ours(connection: Connection, sweep: int, *, runner: UUID) -> bool:
+    """Whether the sweep is still this process's, at this moment."""
+    return bool(
+        await connection.fetchval("SELECT true FROM sweep WHERE id = $1 AND runner = $2 AND state = 'running'", sweep, runner)
+    )
+
+
+async def decided(connection: Connection, sweep: int) -> tuple[int, int]:
+    """Objects and bytes that this sweep has decided to remove, as their rows say."""
+    row = await connection.fetchrow(
+        "SELECT count(*) AS objects, coalesce(sum(size), 0)::bigint AS bytes FROM stored_object WHERE sweep = $1", sweep
+    )
+    assert row is not None  # noqa: S101 - an aggregate
+    return row["objects"], row["bytes"]
 
 
 async def keep(connection: Connection, sweep: int, *, runner: UUID, lease_s: float) -> bool:
@@ -133,11 +149,11 @@ async def keep(connection: Connection, sweep: int, *, runner: UUID, lease_s: flo
     return bool(done)
 
 
-COUNTED = {"found", "removed", "object_count", "bytes_freed", "held", "exempt", "failed"}
+COUNTED = {"found", "removed", "object_count", "held", "exempt"}
 
 
 async def count(connection: Connection, sweep: int, **more: int) -> None:
-    """Add to the report: found, removed, object_count, bytes_freed, held, exempt, failed."""
+    """Add to the report: found, removed, object_count, held, exempt."""
     assert more.keys() <= COUNTED  # noqa: S101 - names of columns, never data
     changes = ", ".join(f"{name} = {name} + ${number}" for number, name in enumerate(more, 2))
     await connection.execute(f"UPDATE sweep SET {changes} WHERE id = $1", sweep, *more.values())
@@ -146,9 +162,15 @@ async def count(connection: Connection, sweep: int, **more: int) -> None:
 async def finish_sweep(
     connection: Connection, sweep: int, *, runner: UUID, state: str, stopped_by: str | None = None, detail: str | None = None
 ) -> None:
+    """Close the report. What was freed is added up from the rows, whoever removed the bytes; what is purged once more, for bytes
+    may still come to its key, is gone by now.
+    """
     await connection.execute(
         """
-        UPDATE sweep SET state = $3, stopped_by = $4, detail = $5, finished_at = now()
+        UPDATE sweep SET state = $3, stopped_by = $4, detail = $5, finished_at = now(),
+            bytes_freed = (SELECT coalesce(sum(size), 0) FROM stored_object WHERE sweep = $1 AND (state = 'purged'
+                OR state = 'purging' AND attempts = 0 AND next_attempt_at > now() + interval '1 hour')),
+            failed = (SELECT count(*) FROM stored_object WHERE sweep = $1 AND state = 'purging' AND attempts > 0)
         WHERE id = $1 AND runner = $2 AND state = 'running'
         """,
         sweep,
@@ -348,15 +370,15 @@ async def remove_records(connection: Connection, medias: Sequence[int], *, sweep
     """Decide that these records go: tombstones, history, objects doomed; returns the objects. The caller holds the locks."""
     rows = await connection.fetch(
         """
-        WITH before AS (
-            SELECT m.id, m.status, m.expires_at,
-                (SELECT coalesce(jsonb_object_agg(i.type, i.value), '{}') FROM identifier i WHERE i.media = m.id) AS identifiers
-            FROM media m WHERE m.id = ANY ($1)
+        WITH named AS (DELETE FROM identifier WHERE media = ANY ($1) RETURNING media, type, value
+        ), names AS (SELECT media, jsonb_object_agg(type, value) AS identifiers FROM named GROUP BY media
+        ), before AS (
+            SELECT m.id, m.status, m.expires_at, coalesce(n.identifiers, '{}') AS identifiers
+            FROM media m LEFT JOIN names n ON n.media = m.id WHERE m.id = ANY ($1)
         ), gone AS (
             UPDATE media m SET status = 'deleted', status_reason = 'expired', current_object = NULL, deleted_at = now(),
                 updated_at = now(), revision = m.revision + 1
             FROM before b WHERE m.id = b.id RETURNING m.id, m.pid, m.revision, b.status, b.expires_at, b.identifiers
-        ), named AS (DELETE FROM identifier WHERE media = ANY ($1)
         ), noted AS (
             INSERT INTO history (kind, subject, media, revision, actor, action, changes)
             SELECT 'media', pid, id, revision, $3, 'deleted', jsonb_build_object(
@@ -403,10 +425,15 @@ async def remove_versions(connection: Connection, objects: Sequence[int], *, swe
     return [row["id"] for row in rows]
 
 
-async def unfinished(connection: Connection, sweep: int, *, limit: int) -> list[int]:
-    """Objects that this sweep decided to remove, and whose bytes nobody has removed yet."""
+async def unfinished(connection: Connection, sweep: int, *, after: int, limit: int) -> list[int]:
+    """Objects that this sweep decided to remove, and whose bytes nobody has removed yet, in order of their ids."""
     rows = await connection.fetch(
-        "SELECT id FROM stored_object WHERE sweep = $1 AND state = 'purging' AND attempts = 0 ORDER BY id LIMIT $2", sweep, limit
+        """
+        SELECT id FROM stored_object WHERE sweep = $1 AND state = 'purging' AND attempts = 0 AND id > $2 ORDER BY id LIMIT $3
+        """,
+        sweep,
+        after,
+        limit,
     )
     return [row["id"] for row in rows]
 

@@ -7,7 +7,7 @@ stalled and wakes finds that it is not the runner any more, and stops.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -35,6 +35,8 @@ from mediastore.transfers.purge import Purger
 
 BATCH = 1000
 """Records that are decided about in one transaction, and objects that one call to a store removes."""
+IN_FLIGHT = 3
+"""Batches whose bytes are going at once."""
 LEASE_S = 60
 """How long a sweep waits for a sign of life of its process before another takes it over."""
 RESERVED_S = 300
@@ -46,7 +48,8 @@ REHEARSAL_LASTS = timedelta(days=7)
 FIRST_ITEMS = 1000
 BEGINNING = Mark(at=datetime(1, 1, 1, tzinfo=UTC), id=0)
 
-Step: TypeAlias = Literal["begun", "weighed", "locked", "decided", "removed", "noted", "finished"]
+Stop = TypeVar("Stop", bound=Exception)
+Step: TypeAlias = Literal["begun", "weighed", "locked", "decided", "removed", "finished"]
 Select: TypeAlias = Callable[..., Awaitable[tuple[list[Due], Mark | None]]]
 
 
@@ -126,7 +129,10 @@ class Sweeper:
                 )
             if approved and not asked.dry_run:
                 await self._release(connection, store, requested_by)
-            id = await queries.begin_sweep(
+            id = None
+            if not asked.dry_run:  # the process of the one before may have died
+                id = await queries.take_over(connection, store.id, runner=self._runner, lease_s=self._lease_s)
+            id = id or await queries.begin_sweep(
                 connection,
                 store=store.id,
                 dry_run=asked.dry_run,
@@ -221,11 +227,9 @@ class Sweeper:
         except* Lost:
             self._log.warning("a sweep was taken over by another process", sweep=id)
         except* Brake as stops:
-            stop = stops.exceptions[0]
-            assert isinstance(stop, Brake)  # noqa: S101 - see above
-            await self._pull_brake(id, stop)
+            await self._pull_brake(id, _first(stops, Brake))
         except* MediastoreError as errors:
-            first = errors.exceptions[0]
+            first = _first(errors, MediastoreError)
             self._log.warning("a sweep failed", sweep=id, reason=str(first))
             await self._finish(id, "failed", detail=str(first))
 
@@ -238,6 +242,7 @@ class Sweeper:
                 raise StoreNotFound("the store was deleted")
             now = await queries.database_now(connection)
             total = await queries.total_objects(connection, store.id)
+            decided, size = await queries.decided(connection, id)
         if abs(self._clock() - now) > CLOCK_DRIFT:
             raise Brake("clock", f"the clocks of this server ({self._clock():%F %T}) and of the database ({now:%F %T}) disagree")
         policy = store.policy()
@@ -248,9 +253,9 @@ class Sweeper:
             cutoff=row.cutoff - timedelta(seconds=policy.grace_s),
             rehearsal=row.rehearsal,
             limited=not (row.approved or row.dry_run),
-            objects=row.objects,
-            bytes=row.bytes_freed,
-            total=total + row.objects,
+            objects=decided,
+            bytes=size,
+            total=total + decided,
         )
 
     async def _run(self, run: Run) -> None:
@@ -311,21 +316,14 @@ class Sweeper:
             )
 
     async def _sweep_all(self, run: Run, select: Select) -> None:
-        """Decide and remove, batch by batch; the bytes of one go while the next is decided."""
+        """Decide and remove, batch by batch; the bytes of some go while the next are decided."""
         mark: Mark | None = BEGINNING
-        removing: asyncio.Task[None] | None = None
-        try:
+        turns = asyncio.Semaphore(IN_FLIGHT)
+        async with asyncio.TaskGroup() as group:
             while mark is not None:
+                await turns.acquire()
                 mark, doomed = await self._decide(run, select, mark)
-                if removing is not None:
-                    await removing
-                removing = asyncio.create_task(self._remove(run, doomed))
-            if removing is not None:
-                await removing
-        finally:
-            if removing is not None and not removing.done():
-                removing.cancel()
-                await asyncio.gather(removing, return_exceptions=True)
+                group.create_task(self._remove(run, doomed)).add_done_callback(lambda _: turns.release())
 
     async def _decide(self, run: Run, select: Select, mark: Mark) -> tuple[Mark | None, list[int]]:
         """One batch, one transaction: who goes, and that they go. Returns where to go on, and the objects that go."""
@@ -374,31 +372,27 @@ class Sweeper:
 
     async def _remove_unfinished(self, run: Run) -> None:
         """What the process before us decided and did not come to."""
+        last = 0
         while True:
             async with self._database.connection() as connection:
-                left = await queries.unfinished(connection, run.id, limit=BATCH)
+                left = await queries.unfinished(connection, run.id, after=last, limit=BATCH)
             if not left:
                 return
             await self._remove(run, left)
+            last = left[-1]
 
     async def _remove(self, run: Run, ids: Sequence[int]) -> None:
         """The second phase: bytes that were decided to go, in bulk, outside any lock."""
         async with self._database.connection() as connection:
-            await self._keep(connection, run.id)
+            if not await queries.is_ours(connection, run.id, runner=self._runner):
+                raise Lost
             doomed = await objects.doomed_of(connection, ids)
         by_store: dict[int, list[Doomed]] = {}
         for one in doomed:
             by_store.setdefault(one.store, []).append(one)
-        freed = failed = 0
         for store, group in by_store.items():
-            done = await self._purger.purge(store, group)
-            freed += done.bytes
-            failed += done.failed
+            await self._purger.purge(store, group)
         await self._on_step("removed")
-        async with self._database.transaction() as connection:
-            await self._keep(connection, run.id)
-            await queries.count(connection, run.id, bytes_freed=freed, failed=failed)
-        await self._on_step("noted")
 
     async def _keep(self, connection: Connection, id: int) -> None:
         if not await queries.keep(connection, id, runner=self._runner, lease_s=self._lease_s):
@@ -436,6 +430,15 @@ class Sweeper:
         await events.append(
             connection, kind="store", subject=store.name, actor=actor, action=action, changes={"brake": change}, request_id=None
         )
+
+
+def _first(group: BaseExceptionGroup[Any], kind: type[Stop]) -> Stop:
+    """The first of this kind, however deep."""
+    for error in group.exceptions:
+        found = _first(error, kind) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, kind):
+            return found
+    raise group
 
 
 def shown(row: SweepRow) -> Sweep:

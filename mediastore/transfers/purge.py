@@ -19,7 +19,6 @@ class Purged(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     gone: int
-    bytes: int
     failed: int
 
 
@@ -76,5 +75,5 @@ class Purger:
             for doomed in again:
                 assert doomed.bytes_until is not None  # noqa: S101 - see above
                 await objects.purge_again(connection, doomed.id, at=doomed.bytes_until)
-            freed = await objects.set_purged(connection, final)
-        return Purged(gone=len(gone), bytes=freed, failed=len(problems))
+            await objects.set_purged(connection, final)
+        return Purged(gone=len(gone), failed=len(problems))
