@@ -275,12 +275,12 @@ class DirectUploads:
             if store.features.presigned and upload.s3_upload_id is None:
                 return facts  # the store was never told: it can only be cancelled
             wanted = self._requests.missing(upload, received) if asked is None else asked
-            parts = await self._requests.parts(upload, store, asker.site, received=received, asked=wanted)
+            parts = await self._requests.parts(upload, store, asker.site, received=received, asked=wanted, end=end)
             return msgspec.structs.replace(facts, parts=parts)
         part = Part(number=1, offset=0, size=upload.size, received=1 in received)
         if received and store.features.presigned and upload.landing is None:
             return msgspec.structs.replace(facts, parts=[part])  # the store takes no second object
-        request = await self._requests.whole(upload, store, asker.site)
+        request = await self._requests.whole(upload, store, asker.site, end=end)
         if request.method == "PUT":
             part = msgspec.structs.replace(part, url=request.url, headers=dict(request.headers))
         return msgspec.structs.replace(

@@ -34,16 +34,16 @@ class Requests:
 
     def end(self, upload: UploadRow, store: Store) -> datetime:
         """Until when requests that are made at this moment can be sent. To be written down before they leave the server."""
-        return self._clock() + timedelta(seconds=self._ttl_s) if store.features.presigned else upload.expires_at
+        return self._second() + timedelta(seconds=self._ttl_s) if store.features.presigned else upload.expires_at
 
-    async def whole(self, upload: UploadRow, store: Store, site: Site) -> SignedRequest:
-        """One request with the whole content."""
+    async def whole(self, upload: UploadRow, store: Store, site: Site, *, end: datetime) -> SignedRequest:
+        """One request with the whole content, to be sent before `end`."""
         if not store.features.presigned:
             return self._here(upload, site)
         sign = store.presign_post if upload.method == "post" else store.presign_put
         return await sign(
             upload.landing_key or upload.key,
-            expires_s=self._ttl_s,
+            expires_s=self._left_s(end),
             size=upload.size,
             media_type=upload.media_type,
             digests=upload.claimed,
@@ -57,8 +57,9 @@ class Requests:
         *,
         received: Mapping[int, object],
         asked: Mapping[int, Mapping[str, str]],
+        end: datetime,
     ) -> list[Part]:
-        """Every part of the plan. Those in `asked` come with a URL, which signs the digests given there."""
+        """Every part of the plan. Those in `asked` come with a URL until `end`, which signs the digests given there."""
         plan = plan_of(upload)
         shown: list[Part] = []
         signed = 0
@@ -66,7 +67,7 @@ class Requests:
             offset, size = plan.span(number)
             request = None
             if number in asked:
-                request = await self._part(upload, store, site, number=number, size=size, digests=asked[number])
+                request = await self._part(upload, store, site, number=number, size=size, digests=asked[number], end=end)
                 signed += 1
                 if signed % BREATH == 0:
                     await asyncio.sleep(0)
@@ -88,14 +89,22 @@ class Requests:
         return {number: {} for number, _ in zip(numbers, range(MOST_URLS), strict=False)}
 
     async def _part(
-        self, upload: UploadRow, store: Store, site: Site, *, number: int, size: int, digests: Mapping[str, str]
+        self, upload: UploadRow, store: Store, site: Site, *, number: int, size: int, digests: Mapping[str, str], end: datetime
     ) -> SignedRequest:
         if store.features.presigned:
             assert upload.s3_upload_id is not None  # noqa: S101 - it is asked for before any URL is made
             return await store.presign_part(
-                upload.key, upload.s3_upload_id, number, size=size, expires_s=self._ttl_s, digests=digests
+                upload.key, upload.s3_upload_id, number, size=size, expires_s=self._left_s(end), digests=digests
             )
         return self._put_here(upload, site, number, size, digests=digests)
+
+    def _left_s(self, end: datetime) -> int:
+        """However late it is signed, no request outlives what was written down: bytes could come after their key was purged."""
+        return max(1, int((end - self._second()).total_seconds()))
+
+    def _second(self) -> datetime:
+        """This moment as S3 writes it, in whole seconds."""
+        return self._clock().replace(microsecond=0)
 
     def _here(self, upload: UploadRow, site: Site) -> SignedRequest:
         if upload.method == "post":

@@ -239,15 +239,23 @@ class Site:
     @contextmanager
     def locked(self, pid: str, change: str = "") -> Iterator[None]:
         """Hold a record's row for the length of the block, and change it just before its end: `change` is the SET clause."""
+        with self.holding(
+            "SELECT FROM media WHERE pid = $1 FOR UPDATE", pid, then=f"UPDATE media SET {change} WHERE pid = $1" if change else ""
+        ):
+            yield
+
+    @contextmanager
+    def holding(self, statement: str, *arguments: object, then: str = "") -> Iterator[None]:
+        """Hold, for the length of the block, what the statement locks; `then` runs in its transaction, with its arguments."""
         held, go, done = threading.Event(), threading.Event(), threading.Event()
 
         async def hold() -> None:
             connection = await asyncpg.connect(self.database_url)
             try:
                 async with connection.transaction():
-                    await connection.fetch("SELECT FROM media WHERE pid = $1 FOR UPDATE", pid)
-                    if change:
-                        await connection.execute(f"UPDATE media SET {change} WHERE pid = $1", pid)
+                    await connection.fetch(statement, *arguments)
+                    if then:
+                        await connection.execute(then, *arguments)
                     held.set()
                     while not go.is_set():
                         await connection.fetchval("SELECT pg_sleep(0.02)")
@@ -356,14 +364,18 @@ Mode = Literal["pass", "refuse", "hang"]
 class Proxy:
     """TCP to one upstream port, in threads. `mode`: pass; refuse: hang up at once; hang: take everything and say nothing.
 
-    `on_answer`, where set, sees the first line of the request and the answer before it goes on: when it returns True, the answer
-    is dropped.
+    `on_request`, where set, sees the first line of a request before it goes on, and `on_answer` that and the answer: when it
+    returns True, what it saw is dropped, and the connection ends. `lie` says what a piece of an answer becomes, and by `cut` that
+    the connection ends behind it.
     """
 
     def __init__(self, upstream: int) -> None:
         self._upstream = upstream
         self.mode: Mode = "pass"
+        self.on_request: Callable[[bytes], bool] | None = None
         self.on_answer: Callable[[bytes, bytes], bool] | None = None
+        self.lie: Callable[[bytes, bytes], bytes] | None = None
+        self.cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -404,6 +416,8 @@ class Proxy:
                     while data := client.recv(65536):
                         if re.match(rb"[A-Z]+ /", data):
                             last[0] = data.split(b"\r\n", 1)[0]
+                            if self.on_request is not None and self.on_request(last[0]):
+                                break
                         self._wait()
                         server.sendall(data)
                 with suppress(OSError):
@@ -417,7 +431,12 @@ class Proxy:
                 self._wait()
                 if self.on_answer is not None and self.on_answer(last[0], data):
                     break
+                if self.lie is not None:
+                    data = self.lie(last[0], data)
                 client.sendall(data)
+                if self.cut:
+                    self.cut = False
+                    break
         with suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
