@@ -109,6 +109,14 @@ class Direct:
             "WHERE state = 'purging' AND next_attempt_at > now() + interval '1 hour'"
         )
 
+    def no_jobs(self) -> bool:
+        """Whether no job is due, or being done; some look once more after a minute."""
+        return bool(self.site.value("SELECT count(*) = 0 FROM pgqueuer WHERE execute_after <= now()"))
+
+    def hurry(self) -> None:
+        """As if it was time for every job that waits."""
+        self.site.rows("UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued' AND execute_after > now()")
+
     def purged_once(self, upload: Mapping[str, Any]) -> bool:
         """Whether nothing is left for now at the keys of an upload that has ended; they are purged once more."""
         return bool(
