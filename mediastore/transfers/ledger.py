@@ -192,24 +192,39 @@ class Ledger:
                 await then(connection)
 
     async def give_up(
-        self, upload: UUID, media: int | None, *, reason: str, withdraw: bool, problem: MediastoreError | StoreError | None = None
+        self,
+        upload: UUID,
+        media: int | None,
+        *,
+        reason: str,
+        withdraw: bool,
+        problem: MediastoreError | StoreError | None = None,
+        silent_since: datetime | None = None,
     ) -> bool:
         """As `end`, for those who have nobody to tell that it did not work."""
         try:
-            return await self.end(upload, media, reason=reason, withdraw=withdraw, problem=problem)
+            return await self.end(upload, media, reason=reason, withdraw=withdraw, problem=problem, silent_since=silent_since)
         except MediastoreError as error:
             # The row stays open: the clean-up finds it when the database is back.
             self._log.warning("upload left for the clean-up", upload=str(upload), reason=error.message)
             return False
 
     async def end(
-        self, upload: UUID, media: int | None, *, reason: str, withdraw: bool, problem: MediastoreError | StoreError | None = None
+        self,
+        upload: UUID,
+        media: int | None,
+        *,
+        reason: str,
+        withdraw: bool,
+        problem: MediastoreError | StoreError | None = None,
+        silent_since: datetime | None = None,
     ) -> bool:
-        """End an upload that has not ended: its bytes are doomed, and so is a record that it made and nobody touched.
+        """End an upload that has not ended: its bytes are doomed, and so is a record that uploads made and nobody touched.
 
-        `problem`, where given, is kept for whoever asks, and says `failed` of a record that has no other content; the bytes are
-        quarantined before they go where they are others than declared. Safe to repeat. Returns whether the upload was completed
-        before, be it that its answer was lost: then it is left alone.
+        `withdraw` takes such a record back once no other upload is under way to it. `problem`, where given, is kept for whoever
+        asks, and says `failed` of a record that has no other content; the bytes are quarantined before they go where they are
+        others than declared. `silent_since`, where given, is when it expired: one that was heard of since lives on. Safe to
+        repeat. Returns whether the upload was completed before, be it that its answer was lost: then it is left alone.
         """
         told = None if problem is None else _told(problem)
         # Only what is not what was declared is worth a look; the rest has nothing wrong with it.
@@ -217,7 +232,9 @@ class Ledger:
         async with self._database.transaction() as connection:
             if media is not None:
                 await queries.lock_media(connection, media)
-            closed = await queries.fail_upload(connection, upload, reason=reason, problem=told)
+            closed = await queries.fail_upload(
+                connection, upload, reason=reason, withdraw=withdraw, problem=told, silent_since=silent_since
+            )
             if closed is None:
                 return await queries.is_completed(connection, upload)
             await part_queries.doom_parts(connection, upload, reason=reason, quarantine=quarantine)

@@ -30,6 +30,7 @@ class SilentUpload(Struct, frozen=True, kw_only=True):
 class ClosedUpload(Struct, frozen=True, kw_only=True):
     object: int
     created_record: bool
+    """Whether its record was made by it, or by one that has ended and left the record to those that were under way."""
     caller: str
 
 
@@ -240,17 +241,31 @@ async def complete_upload(connection: Connection, upload: UUID) -> bool:
 
 
 async def fail_upload(
-    connection: Connection, upload: UUID, *, reason: str, problem: Mapping[str, object] | None = None
+    connection: Connection,
+    upload: UUID,
+    *,
+    reason: str,
+    withdraw: bool,
+    problem: Mapping[str, object] | None = None,
+    silent_since: datetime | None = None,
 ) -> ClosedUpload | None:
-    """Give up an upload that has not ended; None where it has, one way or the other."""
+    """Give up an upload that has not ended; None where it has, one way or the other, or where it was heard of in between.
+
+    `withdraw`: whether a record that it made may go with it, or later with the last upload into it.
+    """
     row = await connection.fetchrow(
         """
-        UPDATE upload SET state = 'failed', reason = $2, problem = $3 WHERE id = $1 AND state IN ('open', 'verifying')
-        RETURNING stored_object AS object, created_record, caller
+        UPDATE upload u SET state = 'failed', reason = $2, problem = $3, created_record = created_record AND $4
+        WHERE id = $1 AND state IN ('open', 'verifying') AND ($5::timestamptz IS NULL OR expires_at <= $5)
+        RETURNING stored_object AS object, caller, created_record OR EXISTS (
+            SELECT FROM stored_object o JOIN stored_object b ON b.media = o.media JOIN upload first ON first.stored_object = b.id
+            WHERE o.id = u.stored_object AND first.created_record AND first.state = 'failed') AS created_record
         """,
         upload,
         reason,
         problem,
+        withdraw,
+        silent_since,
     )
     return ClosedUpload(**row) if row else None
 

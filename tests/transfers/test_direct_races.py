@@ -12,7 +12,8 @@ import pytest
 
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
 from mediastore.app import Services
-from mediastore.catalog.schemas import Media
+from mediastore.catalog.errors import RecordNotFound
+from mediastore.catalog.schemas import Media, MediaChange, MediaCreate
 from mediastore.database import DatabaseUnavailable
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.jobs.errors import RetryLater
@@ -210,6 +211,31 @@ async def test_a_cancel_that_did_not_happen_is_not_said_to_have(scene: Scene, mo
     monkeypatch.setattr("mediastore.transfers.queries.fail_upload", away)
     with pytest.raises(DatabaseUnavailable):
         await scene.services.direct_uploads.cancel(upload.id, asker=ASKER)
+
+
+async def test_a_record_goes_with_the_last_of_the_uploads_that_made_it(scene: Scene) -> None:
+    for reverse in (False, True):
+        uploads = [await scene.begin("shared", b"bytes") for _ in range(2)]
+        for upload in sorted(uploads, key=lambda upload: upload.id, reverse=reverse):
+            assert (await scene.services.catalog.read("shared", caller=CALLER)).status == "pending"
+            await scene.services.direct_uploads.cancel(upload.id, asker=ASKER)
+        with pytest.raises(RecordNotFound):
+            await scene.services.catalog.read("shared", caller=CALLER)
+
+
+@pytest.mark.parametrize("kept", ["made by hand", "touched", "interrupted"])
+async def test_a_record_stays_that_is_more_than_the_uploads_into_it(scene: Scene, kept: str) -> None:
+    if kept == "made by hand":
+        await scene.services.catalog.create(MediaCreate(pid="kept"), caller=CALLER)
+    uploads = [await scene.begin("kept", b"bytes") for _ in range(2)]
+    if kept == "touched":
+        await scene.services.catalog.change("kept", MediaChange(tags=["touched"]), revisions=None, caller=CALLER)
+    if kept == "interrupted":
+        await scene.sql("UPDATE upload SET expires_at = now() - interval '2 days' WHERE id = $1", uploads[0].id)
+        await scene.services.completion.settle(job(uploads[0]))
+    for upload in uploads:
+        await scene.services.direct_uploads.cancel(upload.id, asker=ASKER)
+    assert (await scene.services.catalog.read("kept", caller=CALLER)).status == "pending"
 
 
 async def test_late_bytes_at_the_key_of_a_cancelled_upload_go_a_day_later(scene: Scene) -> None:
