@@ -191,7 +191,7 @@ class Completion:
             if isinstance(error, UploadIncomplete) and self._taken(upload) < FIRST_READINGS:
                 raise RetryLater(error.message, delay_s=SOONEST_S) from error  # a store that was asked once may be wrong once
             reason = "expired" if isinstance(error, UploadIncomplete) else "superseded"
-            await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=False)
+            await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=False, silent_since=upload.expires_at)
         except (StoreError, MediastoreError) as error:
             await self._again_or_never(upload, error)
 

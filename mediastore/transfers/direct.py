@@ -148,9 +148,12 @@ class DirectUploads:
                 media = await self._completion.complete(upload, parts=parts, caller=caller)
                 if media is not None:
                     return media
-        except (StoreError, MediastoreError):
-            # Somebody else may have completed it at the same moment, and taken from under us what we looked at.
-            if (await self._row(id)).state not in {"completed", "verifying"}:
+        except (StoreError, MediastoreError) as error:
+            # Somebody else may have ended it at the same moment, and taken from under us what we looked at.
+            upload = await self._row(id)
+            if upload.state == "failed" and (upload.problem is None or isinstance(error, StoreError)):
+                raise ended(upload) from error
+            if upload.state not in {"completed", "verifying"}:
                 raise
         upload = await self._row(id)
         if upload.state == "completed":

@@ -139,7 +139,7 @@ class UploadController(Controller):
             done, status_code=HTTP_202_ACCEPTED, headers={"Location": status_url, "Retry-After": str(CHECK_AGAIN_S), **PRIVATE}
         )
 
-    @delete("/{id:uuid}", responses=problems(400, 401, 403, 404, 409), summary="Cancel an upload; what was sent goes")
+    @delete("/{id:uuid}", responses=problems(400, 401, 403, 404, 409, 503), summary="Cancel an upload; what was sent goes")
     async def cancel(
         self,
         request: Request[Any, Any, Any],
