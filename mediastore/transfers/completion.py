@@ -126,7 +126,7 @@ class Completion:
         """Make the bytes the record's content; None where a job verifies them first. `parts` are etags by number.
 
         Raises `UploadIncomplete` and whatever keeps the parts from being put together, which leaves the upload open, and
-        `SizeMismatch`, `DigestMismatch` and what the record has to say, which end it.
+        `DigestMismatch` and what the record has to say, which end it.
         """
         store = await self._registry.get(upload.store)
         source = await self._gather(upload, store, parts)
@@ -135,8 +135,6 @@ class Completion:
             try:
                 return await self._conclude(upload, store, source, caller=caller, precondition=precondition)
             except SizeMismatch:
-                if not source.in_place:
-                    raise
                 quick = False  # a store that is slow to see what it was sent: the job looks again before it is believed
         await self._freeze(upload, precondition=precondition, wait_s=STOPPED_AFTER_S if quick else 0)
         if not quick:
@@ -148,7 +146,7 @@ class Completion:
             source = await self._gather(frozen, store, None)
             return await self._conclude(frozen, store, source, caller=caller, precondition=precondition)
         except (StoreError, MediastoreError) as error:
-            if isinstance(error, FINAL):
+            if isinstance(error, FINAL) and type(error) not in BELIEVED_AFTER:
                 raise
             return None  # the job goes on with it
 
@@ -284,9 +282,9 @@ class Completion:
         except UploadNotFound:
             # Completed before, and the answer was lost; or aborted by somebody else. The key tells.
             info = await _found(store, upload.key)
-            if info is None or info.size != upload.size:
+            if info is None:
                 raise
-            return info
+            return info  # of whichever size: nothing else can be at this key, and a store may be slow to tell it
         _check_numbers(list(there), plan.count)
         wrong = [number for number in range(1, plan.count + 1) if there[number].size != plan.span(number)[1]]
         if wrong:
@@ -307,9 +305,8 @@ class Completion:
     ) -> Media:
         try:
             stored = await self._verified(upload, store, source)
-        except (SizeMismatch, DigestMismatch) as error:
-            if isinstance(error, DigestMismatch) or not source.in_place:
-                await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
+        except DigestMismatch as error:
+            await self._ledger.give_up(upload.id, upload.media, reason=error.code, withdraw=False, problem=error)
             raise
         return await self._publish(upload, stored, caller=caller, precondition=precondition)
 

@@ -15,7 +15,7 @@ import msgspec
 from stores.config import S3Access
 from tests.buckets import add_s3_store
 from tests.faults.conftest import Sites
-from tests.faults.harness import Proxy, Site
+from tests.faults.harness import Proxy, Site, eventually
 from tests.transfers import sending
 
 
@@ -116,6 +116,15 @@ class Direct:
     def hurry(self) -> None:
         """As if it was time for every job that waits."""
         self.site.rows("UPDATE pgqueuer SET execute_after = now() WHERE status = 'queued' AND execute_after > now()")
+
+    def becomes(self, upload: Mapping[str, Any], status: str) -> None:
+        """AssertionError unless an upload ends so in bounded time, without waiting for the next try of its job."""
+
+        def look() -> bool:
+            self.hurry()
+            return bool(self.status(upload)["status"] == status)
+
+        eventually(look, what=f"{upload['id']} {status}")
 
     def purged_once(self, upload: Mapping[str, Any]) -> bool:
         """Whether nothing is left for now at the keys of an upload that has ended; they are purged once more."""
