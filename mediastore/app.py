@@ -53,10 +53,17 @@ from mediastore.placement.registry import Registry
 from mediastore.placement.routes import S3ConfigController, StoreController
 from mediastore.placement.service import Placement
 from mediastore.problem_table import answer_error, describe
+from mediastore.retention.findings import ADOPT, Findings
+from mediastore.retention.fixity import FixityCheck
 from mediastore.retention.holds import Holds
+from mediastore.retention.lease import Leases
+from mediastore.retention.reconciler import Reconciler
 from mediastore.retention.routes import HoldController, SweepController, retention
 from mediastore.retention.schedule import SWEEP, SweepSchedule
 from mediastore.retention.sweeper import Sweeper
+from mediastore.retention.upkeep import CHECK, RECONCILE, UPKEEP, Upkeep
+from mediastore.retention.upkeep_metrics import UpkeepMetrics
+from mediastore.retention.upkeep_routes import UpkeepController, check
 from mediastore.settings import Settings
 from mediastore.transfers import queries as transfer_queries
 from mediastore.transfers.cleanup import Cleanup
@@ -203,11 +210,35 @@ class Services:
             grace_s=settings.upload_grace_s,
             quarantine_s=settings.quarantine_s,
         )
+        leases = Leases(self.database)
+        self.reconciler = Reconciler(
+            self.database, registry=self.registry, leases=leases, on_doomed=self._clean_soon, clock=clock
+        )
+        self.fixity = FixityCheck(self.database, registry=self.registry, leases=leases, clock=clock)
+        self.upkeep = Upkeep(
+            self.database,
+            placement=self.placement,
+            catalog=self.catalog,
+            reconciler=self.reconciler,
+            fixity=self.fixity,
+            jobs=self.jobs,
+            clock=clock,
+        )
+        self.findings = Findings(
+            self.database,
+            placement=self.placement,
+            catalog=self.catalog,
+            registry=self.registry,
+            jobs=self.jobs,
+            clock=clock,
+        )
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
         kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
         self.backlog = Backlog(self.database, jobs=kinds_of_jobs)
-        self.health = Health(self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), metrics=self.metrics)
+        self.health = Health(
+            self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), upkeep=UpkeepMetrics(), metrics=self.metrics
+        )
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
         self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
         self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
@@ -221,6 +252,9 @@ class Services:
             Job(name=VERIFY, run=self.completion.verify),
             Job(name=SETTLE, run=self.completion.settle),
             Job(name=SWEEP, run=self.sweep_schedule.sweep),
+            Job(name=RECONCILE, run=self.upkeep.reconcile_store),
+            Job(name=CHECK, run=self.upkeep.check_fixity),
+            Job(name=ADOPT, run=self.findings.adopt),
         ]
 
     def schedule_list(self) -> list[Schedule]:
@@ -228,6 +262,7 @@ class Services:
         return [
             Schedule(name="sweep_stores", every="* * * * *", run=self.sweep_schedule.enqueue_due),
             Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run),
+            Schedule(name=UPKEEP, every="* * * * *", run=self.upkeep.enqueue_due),
         ]
 
     def worker(self, *, shared: bool = True, local: bool = False) -> Worker:
@@ -325,6 +360,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "quotas": services.quotas,
         "holds": services.holds,
         "sweeper": services.sweeper,
+        "upkeep": services.upkeep,
+        "findings": services.findings,
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
@@ -337,6 +374,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             IdentifierTypeController,
             S3ConfigController,
             StoreController,
+            UpkeepController,
             JobController,
             MediaController,
             ContentController,
@@ -346,6 +384,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             history,
             versions,
             retention,
+            check,
         ],
     )
     assets = create_static_files_router(ASSETS_PATH, directories=[ASSETS], include_in_schema=False)

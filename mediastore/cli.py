@@ -252,6 +252,56 @@ def store_probe(name: str) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def reconcile(name: str) -> None:
+    """Compare what a store holds with its rows, now; exit code 1 when the store can't be believed."""
+
+    async def work(services: Services) -> bool:
+        report = await services.upkeep.reconcile_here(name)
+        told = msgspec.structs.asdict(report.counts)
+        rows = [(words, f"{told[field]:,}", note) for field, words, note in RECONCILED]
+        show(("what", "", "and then"), rows, empty="")
+        if report.reason is not None:
+            err.print(f"stopped: {report.reason}", style="red", markup=False, highlight=False)
+        return report.stopped_by is None
+
+    if not with_services(work):
+        raise typer.Exit(1)
+
+
+@app.command("verify-content")
+def verify_content(pid: str) -> None:
+    """Read the content of a record and compare it with its checksums; exit code 1 unless it is as it was verified."""
+
+    async def work(services: Services) -> bool:
+        shown = await services.upkeep.check_here(pid)
+        out.print(
+            f"{pid}, version {shown.version}: {shown.fixity}" + (f" ({shown.detail})" if shown.detail else ""), highlight=False
+        )
+        return shown.fixity == "ok"
+
+    if not with_services(work):
+        raise typer.Exit(1)
+
+
+RECONCILED = (
+    ("listed", "objects in the store", ""),
+    ("rows", "objects in the database", ""),
+    ("unknown", "objects that no row names", "findings: decide about them"),
+    ("young", "the same, but young", "left alone"),
+    ("absent", "objects not listed", "asked for again before they count as missing"),
+    ("missing", "objects declared missing", "their records are lost"),
+    ("found", "objects found again", "their records are ready"),
+    ("differing", "objects that differ", "findings: read by the fixity check"),
+    ("late", "objects that came late", "removed"),
+    ("unknown_uploads", "open uploads of nobody", "aborted after the grace"),
+    ("removed", "objects removed", "as the policy says"),
+    ("quarantined", "objects quarantined", "as the policy says"),
+    ("aborted", "uploads aborted", "as the policy says"),
+)
+"""What a report tells: the field, in words, and what becomes of it."""
+
+
 async def prepare(settings: Settings) -> str | None:
     """What the first start makes."""
     services = Services(settings)

@@ -13,6 +13,7 @@ from mediastore.http.provided import Provided
 from mediastore.jobs.metrics import JobMetrics
 from mediastore.placement.registry import Registry
 from mediastore.retention import sweep_queries as sweeps
+from mediastore.retention.upkeep_metrics import UpkeepMetrics
 from mediastore.transfers import queries as transfers
 
 
@@ -21,8 +22,8 @@ class Live(Struct, frozen=True, kw_only=True):
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """`ok`; `degraded` when a store does not answer or its sweeps are stopped by the brake; `unavailable` (with 503) when the
-    database or its schema is not there.
+    """`ok`; `degraded` when a store does not answer or is not as it should be, or its sweeps are stopped by the brake;
+    `unavailable` (with 503) when the database or its schema is not there.
     """
 
     status: str
@@ -34,10 +35,13 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 
 class Health:
-    def __init__(self, database: Database, *, registry: Registry, jobs: JobMetrics, metrics: CollectorRegistry) -> None:
+    def __init__(
+        self, database: Database, *, registry: Registry, jobs: JobMetrics, upkeep: UpkeepMetrics, metrics: CollectorRegistry
+    ) -> None:
         self._database = database
         self._registry = registry
         self._jobs = jobs
+        self._upkeep = upkeep
         self._metrics = metrics
         self._oldest = Gauge(
             "mediastore_oldest_nonfinal_seconds",
@@ -50,13 +54,14 @@ class Health:
         self._removed = Gauge("mediastore_swept_objects", "Objects that sweeps removed, since ever", ["store"], registry=metrics)
         self._freed = Gauge("mediastore_swept_bytes", "Bytes that sweeps freed, since ever", ["store"], registry=metrics)
         metrics.register(jobs)
+        metrics.register(upkeep)
 
     async def ready(self) -> Ready:
         """Ask everything that requests need."""
         try:
             migrated = await self._database.migrated()
-            stores = await self._registry.health() if migrated else {}
             brakes = await self._brakes() if migrated else {}
+            stores = await self._stores() if migrated else {}
         except MediastoreError as error:
             return Ready(status="unavailable", database=error.message, migrations="unknown", stores={}, brakes={})
         if not migrated:
@@ -70,6 +75,13 @@ class Health:
         async with self._database.connection() as connection:
             return await sweeps.braked(connection)
 
+    async def _stores(self) -> dict[str, str]:
+        """What each store answers, and where that is well, what its upkeep has found."""
+        answers = await self._registry.health()
+        async with self._database.connection() as connection:
+            problems = await self._upkeep.problems(connection)
+        return {name: problems.get(name, answer) if answer == "ok" else answer for name, answer in answers.items()}
+
     async def metrics(self) -> bytes:
         """In Prometheus's text format."""
         try:
@@ -81,9 +93,11 @@ class Health:
                     self._removed.labels(swept.store).set(swept.objects)
                     self._freed.labels(swept.store).set(swept.bytes)
                 await self._jobs.refresh(connection)
+                await self._upkeep.refresh(connection)
         except DatabaseError:
             self._oldest.set(float("nan"))
             self._jobs.forget()
+            self._upkeep.forget()
         return generate_latest(self._metrics)
 
 

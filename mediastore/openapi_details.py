@@ -80,6 +80,9 @@ DETAILS: Mapping[str, Detail] = {
         answers={200: RECORD_WRITTEN, 201: RECORD_WRITTEN},
         said={200: "The record was there and has this content now", 201: "The record was made, with this content"},
     ),
+    "fixity_check": Detail(
+        answers={200: (), 202: ()}, said={200: "Read: how it went", 202: "A job reads it; ask `GET /versions/{pid}` later"}
+    ),
     "health_ready": Detail(
         answers={200: (), 503: ()}, said={200: "Ready, even if a store does not answer", 503: "No request can be served"}
     ),
@@ -93,6 +96,14 @@ DETAILS: Mapping[str, Detail] = {
     "stores_sweep": Detail(
         answers={200: ("Location",), 202: ("Location",)},
         said={200: "It has ended: its report", 202: "It runs; Location tells how far it is"},
+    ),
+    "stores_decide": Detail(
+        answers={200: (), 202: ()},
+        said={200: "Done", 202: "A job reads the bytes; `GET /stores/{name}/findings` tells how far it is"},
+    ),
+    "stores_reconcile": Detail(
+        answers={200: (), 202: ()},
+        said={200: "The report", 202: "It waits or runs; `GET /stores/{name}/reconciliations` tells how far it is"},
     ),
     "uploads_begin": Detail(answers={201: ("Location", "Cache-Control")}),
     "uploads_show": Detail(public=True, answers={200: ("Cache-Control",)}),

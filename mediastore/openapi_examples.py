@@ -16,6 +16,7 @@ from mediastore.catalog.schemas import (
 from mediastore.http.problems import Problem
 from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
 from mediastore.retention.schemas import HoldCreate, SweepRequest
+from mediastore.retention.upkeep_schemas import FindingDecision, ReconcileAsk
 from mediastore.transfers.schemas import PartsAsked, UploadBegin, UploadComplete, UrlsAsked
 
 PID = "IFCB101_D20240101T000000"
@@ -96,8 +97,11 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
     },
     StoreChange: {
         "off": {"enabled": False},
+        "upkeep": {"upkeep": {"reconcile_interval_s": 43200, "unknown": "quarantine", "fixity_period_s": 2592000}},
         "retention": {"retention": {"default_ttl_s": 2592000, "max_ttl_s": 31536000}},
     },
+    ReconcileAsk: {"now": {}, "believing it": {"believe_missing": True}},
+    FindingDecision: {"remove": {"decision": "remove"}, "adopt": {"decision": "adopt", "pid": PID}},
     S3ConfigCreate: {
         "ceph": {
             "name": "ceph",

@@ -12,6 +12,7 @@ TABLE_MODULES = [
     "mediastore.catalog.tables",
     "mediastore.transfers.tables",
     "mediastore.retention.tables",
+    "mediastore.retention.upkeep_tables",
 ]
 
 APP_CONFIG = AppConfig(app_name=APP, migrations_folder_path=str(MIGRATIONS), table_classes=table_finder(TABLE_MODULES))

@@ -16,6 +16,7 @@ from mediastore.http.problems import problem
 from mediastore.jobs import errors as jobs
 from mediastore.placement import errors as placement
 from mediastore.retention import errors as retention
+from mediastore.retention import upkeep_errors as upkeep
 from mediastore.transfers import errors as transfers
 from stores import errors as stores
 
@@ -99,6 +100,12 @@ STATUSES: dict[type[Exception], int] = {
     retention.SweepRunning: 409,
     retention.SweepBraked: 409,
     retention.RehearsalInvalid: 422,
+    upkeep.UpkeepBusy: 409,
+    upkeep.LeaseLost: 409,
+    upkeep.StoreDoubtful: 409,
+    upkeep.FindingNotFound: 404,
+    upkeep.FindingDecided: 409,
+    upkeep.AdoptionFailed: 409,
     stores.StoreError: 503,
     stores.KeyInvalid: 422,
     stores.DigestInvalid: 422,

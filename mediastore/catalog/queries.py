@@ -424,7 +424,7 @@ async def versions(connection: Connection, media: int) -> list[Version]:
     rows = await connection.fetch(
         """
         SELECT o.version, o.id IS NOT DISTINCT FROM m.current_object AS current, o.state, s.name AS store, o.filename,
-            o.media_type, o.size, o.stored_at, o.checksums
+            o.media_type, o.size, o.stored_at, o.checksums, o.checked_at, o.fixity
         FROM stored_object o JOIN media m ON m.id = o.media JOIN store s ON s.id = o.store
         WHERE o.media = $1 AND o.stored_at IS NOT NULL ORDER BY o.version DESC, o.id
         """,

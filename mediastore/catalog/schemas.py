@@ -159,6 +159,10 @@ class Version(Struct, frozen=True, kw_only=True):
     size: int
     stored_at: datetime
     checksums: dict[str, Checksum]
+    checked_at: datetime | None
+    """When the bytes were last read and compared, or that was tried; at first, when they were verified."""
+    fixity: Literal["ok", "missing", "mismatch", "error"] | None
+    """How that went; null: not since they were stored. `error`: the store did not give the bytes, which says nothing of them."""
 
 
 class VersionList(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from mediastore.placement.schemas import (
     Retention,
     S3Config,
     StoreShown,
+    Upkeep,
 )
 
 
@@ -59,6 +60,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     retention: Raw
     quota: Raw
     brake: Raw | None
+    upkeep: Raw
     enabled: bool
     incarnation: UUID | None
     revision: int
@@ -78,6 +80,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
             retention=self.policy(),
             quota=self.limits(),
             brake=None if self.brake is None else msgspec.json.decode(self.brake, type=Brake),
+            upkeep=self.care(),
             enabled=self.enabled,
             created_at=self.created_at,
             updated_at=self.updated_at,
@@ -89,13 +92,16 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     def limits(self) -> Quota:
         return msgspec.json.decode(self.quota, type=Quota)
 
+    def care(self) -> Upkeep:
+        return msgspec.json.decode(self.upkeep, type=Upkeep)
+
 
 S3_CONFIG_COLUMNS = (
     "id, name, endpoint_url, region, addressing_style, access_key_sealed, secret_key_sealed, created_at, updated_at"
 )
 STORES = """
 SELECT s.id, s.name, s.kind, s.bucket, s.prefix, s.path, s.s3_config, c.name AS s3_config_name, s.options, s.checksums,
-    s.retention, s.quota, s.brake, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
+    s.retention, s.quota, s.brake, s.upkeep, s.enabled, s.incarnation, s.revision, s.created_at, s.updated_at
 FROM store s LEFT JOIN s3_config c ON c.id = s.s3_config
 WHERE s.deleted_at IS NULL
 """
@@ -128,8 +134,8 @@ async def insert_store(connection: Connection, row: StoreRow) -> None:
     await connection.execute(
         """
         INSERT INTO store (name, kind, bucket, prefix, path, s3_config, options, checksums, retention,
-            quota)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            quota, upkeep)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         row.name,
         row.kind,
@@ -141,6 +147,7 @@ async def insert_store(connection: Connection, row: StoreRow) -> None:
         row.checksums,
         row.retention,
         row.quota,
+        row.upkeep,
     )
 
 
@@ -148,7 +155,7 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
     await connection.execute(
         """
         UPDATE store SET bucket = $2, prefix = $3, path = $4, s3_config = $5, options = $6, checksums = $7, retention = $8,
-            enabled = $9, quota = $10, revision = revision + 1, updated_at = now()
+            enabled = $9, quota = $10, upkeep = $11, revision = revision + 1, updated_at = now()
         WHERE id = $1
         """,
         row.id,
@@ -161,6 +168,7 @@ async def update_store(connection: Connection, row: StoreRow) -> None:
         row.retention,
         row.enabled,
         row.quota,
+        row.upkeep,
     )
 
 

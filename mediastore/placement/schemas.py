@@ -59,6 +59,28 @@ class Quota(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return any(getattr(self, name) is not None for name in self.__struct_fields__)
 
 
+Seconds = Annotated[int, Meta(ge=0, le=315_360_000, description="Seconds, at most 10 years")]
+
+
+class Upkeep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a store is compared with its rows, and its bytes with their checksums."""
+
+    reconcile_interval_s: Seconds = 86_400
+    """Between two comparisons of the listing with the rows; 0: only when somebody asks."""
+    unknown: Literal["report", "remove", "quarantine"] = "report"
+    """What becomes of bytes without a row that have been reported for as long as the grace."""
+    unknown_grace_s: Annotated[int, Meta(ge=3600, le=31_536_000, description="Seconds, 1 hour to 1 year")] = 86_400
+    """Bytes and open multipart uploads without a row are left alone until they are older."""
+    unknown_uploads: Literal["report", "abort"] = "abort"
+    """What becomes of open multipart uploads that no row knows, after the grace."""
+    missing_period_s: Annotated[int, Meta(ge=60, le=2_592_000, description="Seconds, 1 minute to 30 days")] = 3600
+    """For which an object has to be not found, each time that it is asked for, before it is declared missing."""
+    fixity_period_s: Seconds = 7_776_000
+    """Within which every object is read and compared with its checksums; 0: only when somebody asks."""
+    fixity_bytes_per_s: Annotated[int, Meta(ge=65_536, le=2**40, description="Bytes a second, at least 64 KiB")] = 20_971_520
+    """The most that is read for that."""
+
+
 class Amount(Struct, frozen=True, kw_only=True):
     bytes: int
     objects: int
@@ -138,6 +160,7 @@ class StoreCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     checksums: Checksums = ("md5", "sha256")
     retention: Retention = Retention()
     quota: Quota = Quota()
+    upkeep: Upkeep = Upkeep()
 
 
 class StoreChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +172,7 @@ class StoreChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     checksums: Checksums | UnsetType = UNSET
     retention: Retention | UnsetType = UNSET
     quota: Quota | UnsetType = UNSET
+    upkeep: Upkeep | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
 
 
@@ -168,6 +192,7 @@ class StoreShown(Struct, frozen=True, kw_only=True, rename={"s3_config_name": "s
     quota: Quota | None = None
     brake: Brake | None = None
     """Set while sweeps wait for an administrator's word."""
+    upkeep: Upkeep | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

@@ -36,6 +36,7 @@ from mediastore.placement.schemas import (
     StoreChange,
     StoreCreate,
     StoreShown,
+    Upkeep,
 )
 from stores.errors import StoreUnavailable
 
@@ -271,6 +272,7 @@ class Placement:
             retention=_raw(_checked(request.retention)),
             quota=_raw(request.quota),
             brake=None,
+            upkeep=_raw(_sensible(request.upkeep)),
             enabled=True,
             incarnation=None,
             revision=1,
@@ -293,6 +295,8 @@ class Placement:
             given["retention"] = _raw(_checked(given["retention"]))
         if "quota" in given:
             given["quota"] = _raw(given["quota"])
+        if "upkeep" in given:
+            given["upkeep"] = _raw(_sensible(given["upkeep"]))
         if "checksums" in given:
             given["checksums"] = sorted(set(given["checksums"]))
         return msgspec.structs.replace(before, **given)
@@ -382,6 +386,14 @@ def _checked(retention: Any) -> Any:
     if retention.default_ttl_s and retention.max_ttl_s and retention.default_ttl_s > retention.max_ttl_s:
         raise StoreInvalid(f"retention: default_ttl_s {retention.default_ttl_s} is above max_ttl_s {retention.max_ttl_s}")
     return retention
+
+
+def _sensible(upkeep: Upkeep) -> Upkeep:
+    for name, least in (("reconcile_interval_s", 300), ("fixity_period_s", 3600)):
+        given: int = getattr(upkeep, name)
+        if 0 < given < least:
+            raise StoreInvalid(f"upkeep: {name} {given} is too short; at least {least}, or 0 for never")
+    return upkeep
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -69,6 +69,7 @@ class Store(Table, tablename="store"):
     brake = JSONB(
         default=None, null=True, help_text="Which sweep was stopped and why: no other runs before an administrator has looked."
     )
+    upkeep = JSONB(default="{}", help_text="How often the store is compared with its rows, and what becomes of what differs.")
     enabled = Boolean(default=True, help_text="Switched off, it takes and gives no bytes but loses none; purging goes on.")
     incarnation = UUID(
         default=None,
@@ -145,7 +146,18 @@ class StoredObject(Table, tablename="stored_object"):
     checked_at = Timestamptz(
         default=None,
         null=True,
-        help_text="When the bytes were last compared with this row, so that it shows how old that knowledge is.",
+        help_text="When the bytes were last compared with this row, or that was tried: `fixity` tells how it went.",
+    )
+    fixity = Text(
+        default=None,
+        null=True,
+        help_text="How the last comparison went, so that a fault is told from bytes that are gone or changed.",
+    )
+    fixity_detail = Text(default=None, null=True, help_text="What was found where it did not go well, for whoever looks into it.")
+    recheck_at = Timestamptz(
+        default=None,
+        null=True,
+        help_text="When the bytes are to be compared out of turn; null for those that wait for their turn.",
     )
     superseded_at = Timestamptz(
         default=None, null=True, help_text="Since when it is not the current content, from which on old versions are counted."
@@ -168,6 +180,7 @@ class StoredObject(Table, tablename="stored_object"):
     stored_object_state_check = Check(
         "state IN ('writing', 'verifying', 'stored', 'purging', 'purged', 'quarantined', 'missing')"
     )
+    stored_object_fixity_check = Check("fixity IN ('ok', 'missing', 'mismatch', 'error')")
     stored_object_stored_check = Check(
         "state <> 'stored' OR (media IS NOT NULL AND version IS NOT NULL AND size IS NOT NULL AND stored_at IS NOT NULL)"
     )
