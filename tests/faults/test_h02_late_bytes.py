@@ -18,7 +18,7 @@ from tests.faults.harness import MIB, content, eventually, name
 from tests.transfers.sending import send
 
 METHODS = ("put", "post", "multipart")
-SIZE = 5 * MIB + 1
+SIZE = MIB + 1
 LATE, RIGHT = content(SIZE, "late"), content(SIZE, "right")
 
 
