@@ -9,6 +9,7 @@ from msgspec import Struct
 from mediastore.clock import Clock
 from mediastore.database import Database
 from mediastore.placement import queries as placement
+from mediastore.placement.errors import PlacementError
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.placement.schemas import Upkeep
@@ -18,6 +19,8 @@ from mediastore.retention.absences import ASKS
 from mediastore.retention.fixity_queries import CheckRow
 from mediastore.retention.lease import Lease, Leases
 from mediastore.retention.reading import ByteRate, Reading, read_back
+from mediastore.retention.work import is_elsewhere
+from stores.errors import StoreError
 from stores.protocol import Store
 
 SLICE_S = 50
@@ -60,7 +63,13 @@ class FixityCheck:
                 row = await placement.store_by_id(connection, store)
             if row is None or not row.enabled:
                 return Report()
-            opened = await self._registry.get(store, revision=row.revision)
+            try:
+                opened = await self._registry.get(store, revision=row.revision)
+            except (StoreError, PlacementError) as error:
+                if is_elsewhere(row, error):
+                    raise
+                self._log.info("a store can't be read", store=row.name, reason=error.message)
+                return Report()
             return await self._read_due(row, opened, lease, slice_s=slice_s)
 
     async def is_due(self, row: StoreRow) -> bool:
@@ -73,7 +82,15 @@ class FixityCheck:
             row = None if item is None else await placement.store_by_id(connection, item.store)
         if item is None or row is None:
             return None
-        return await self._check(row, await self._registry.get(row.id, revision=row.revision), item, rate=None, lease=None)
+        try:
+            store = await self._registry.get(row.id, revision=row.revision)
+        except (StoreError, PlacementError) as error:
+            if is_elsewhere(row, error):
+                raise
+            reading = Reading(result="error", detail=f"the store can't be opened ({error.code})")
+            await self._note(row, item, reading, began_at=self._clock(), lease=None)
+            return reading
+        return await self._check(row, store, item, rate=None, lease=None)
 
     async def _read_due(self, row: StoreRow, store: Store, lease: Lease, *, slice_s: float) -> Report:
         rate = ByteRate(row.care().fixity_bytes_per_s)
@@ -109,6 +126,10 @@ class FixityCheck:
     async def _check(self, row: StoreRow, store: Store, item: CheckRow, *, rate: ByteRate | None, lease: Lease | None) -> Reading:
         began_at = self._clock()
         reading = await read_back(store, item.key, size=item.size, checksums=item.checksums, rate=rate)
+        await self._note(row, item, reading, began_at=began_at, lease=lease)
+        return reading
+
+    async def _note(self, row: StoreRow, item: CheckRow, reading: Reading, *, began_at: datetime, lease: Lease | None) -> None:
         now = self._clock()
         async with self._database.transaction() as connection:
             if lease is not None:
@@ -133,7 +154,6 @@ class FixityCheck:
             self._log.warning(
                 "an object is not as it was", store=row.name, key=item.key, fixity=reading.result, detail=reading.detail
             )
-        return reading
 
 
 def age_s(policy: Upkeep, size: int) -> float:

@@ -240,11 +240,18 @@ async def note_findings(
     )
 
 
-async def drop_unseen(connection: Connection, store: int, *, run: int) -> None:
-    """What this comparison, which came to its end, did not see any more is not so any more."""
-    await connection.execute(
-        "DELETE FROM finding WHERE store = $1 AND decision IS NULL AND reconciliation IS DISTINCT FROM $2", store, run
+async def drop_unseen(connection: Connection, store: int, *, run: int, limit: int) -> bool:
+    """What this comparison, which came to its end, did not see any more is not so any more. Whether there may be more of it."""
+    status = await connection.execute(
+        """
+        DELETE FROM finding WHERE id IN (
+            SELECT id FROM finding WHERE store = $1 AND decision IS NULL AND reconciliation IS DISTINCT FROM $2 LIMIT $3)
+        """,
+        store,
+        run,
+        limit,
     )
+    return int(status.split()[-1]) == limit
 
 
 class Undecided(Struct, frozen=True, kw_only=True):

@@ -21,13 +21,16 @@ from mediastore.retention.policy import Policy
 from mediastore.retention.reconcile_queries import RunRow
 from mediastore.retention.upkeep_errors import StoreDoubtful
 from mediastore.retention.upkeep_schemas import Counts, StoppedBy
-from mediastore.retention.work import Work
-from stores.errors import StoreError, StoreUnavailable
+from mediastore.retention.work import Work, is_elsewhere
+from stores.errors import StoreError
 
 KEPT = timedelta(days=365)
 """How long reports, and findings that were dealt with, can be read."""
-WORD_HOLDS = timedelta(days=1)
+WORD_HOLDS = timedelta(hours=1)
 """How long an administrator's word holds beyond the time that the asking takes."""
+
+
+DROPPED_AT_ONCE = 10_000
 
 
 class Reconciler:
@@ -78,8 +81,11 @@ class Reconciler:
             async with self._database.transaction() as connection:
                 await lease.check(connection)
                 await self._doubt(connection, row, error)
+                # Which finds out whether that is so, and says it, or that it is over.
+                await queries.ask_for_run(connection, row.id, asked_by=NOT_A_PERSON)
         except (StoreError, PlacementError) as error:
-            self._pass_on(row, error)
+            if is_elsewhere(row, error):
+                raise
             self._log.info("a store did not answer", store=row.name, reason=error.message)
 
     async def _compare(self, row: StoreRow, run: RunRow, lease: Lease) -> RunRow:
@@ -97,7 +103,8 @@ class Reconciler:
         except StoreDoubtful as error:
             return await self._end(row, run, lease, counts, doubt=error)
         except (StoreError, PlacementError) as error:
-            self._pass_on(row, error)
+            if is_elsewhere(row, error):
+                raise
             return await self._end(row, run, lease, counts, stopped_by="store", reason=error.message)
         return await self._end(row, run, lease, counts)
 
@@ -108,9 +115,11 @@ class Reconciler:
         counts.missing += answered.missing
         policy = Policy(self._database, work=work, run=run, counts=counts, on_doomed=self._on_doomed, clock=self._clock)
         await policy.find_uploads()
-        async with self._database.transaction() as connection:
-            await work.lease.check(connection)
-            await queries.drop_unseen(connection, work.row.id, run=run.id)
+        dropped = True
+        while dropped:
+            async with self._database.transaction() as connection:
+                await work.lease.check(connection)
+                dropped = await queries.drop_unseen(connection, work.row.id, run=run.id, limit=DROPPED_AT_ONCE)
         await policy.abort_uploads()
         await policy.apply()
 
@@ -164,11 +173,6 @@ class Reconciler:
             changes=changes,
             request_id=None,
         )
-
-    def _pass_on(self, row: StoreRow, error: StoreError | PlacementError) -> None:
-        """A memory store may live in another process, which is no fault of the store."""
-        if row.kind == "memory" and isinstance(error, StoreUnavailable):
-            raise error
 
 
 DEEDS = ("missing", "found", "late", "removed", "quarantined", "aborted")

@@ -161,7 +161,10 @@ class Upkeep:
         async with self._database.connection() as connection:
             row = await self._placement.found(connection, name)
             await reconcile_queries.ask_for_run(connection, row.id, asked_by="system")
-        run = await self._reconciler.run(row.id)
+        try:
+            run = await self._reconciler.run(row.id)
+        except StoreUnavailable as error:
+            raise UpkeepBusy(f"{error.message}; ask that one: POST /api/v1/stores/{name}/reconcile", store=name) from error
         if run is None:
             raise UpkeepBusy(f"another process has just compared the store {name}; try again")
         return run.shown()
@@ -208,7 +211,10 @@ class Upkeep:
         if media is None or media.status == "deleted":
             raise ContentMissing(f"there is no record {pid}", pid=pid)
         object, _ = stored_object(media)
-        await self._fixity.check_object(object)
+        try:
+            await self._fixity.check_object(object)
+        except StoreUnavailable as error:
+            raise UpkeepBusy(f"{error.message}; ask that one: POST /api/v1/fixity/{pid}", pid=pid) from error
         async with self._database.connection() as connection:
             found = await fixity_queries.shown(connection, object)
         if found is None:

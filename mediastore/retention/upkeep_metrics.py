@@ -10,6 +10,9 @@ from mediastore.retention import fixity_queries, upkeep_queries
 from mediastore.retention.fixity_queries import Trouble
 from mediastore.retention.upkeep_queries import FindingCount, StoreFigures
 
+DOUBTFUL = "what it holds is not what its rows say; its reconciliations tell more"
+CHANGED = "bytes are not those that were verified; `mediastore_fixity_bad` tells how many"
+
 
 class UpkeepMetrics(Collector):
     """Shows what `refresh` has read."""
@@ -29,10 +32,10 @@ class UpkeepMetrics(Collector):
         self._figures, self._findings, self._troubles = [], [], []
 
     async def problems(self, connection: Connection) -> dict[str, str]:
-        """For each store that something is wrong with, what."""
-        found = {item.store: item.problem for item in await upkeep_queries.figures(connection) if item.problem}
+        """For each store that something is wrong with, what; without numbers, which are not for everybody."""
+        found = {item.store: DOUBTFUL for item in await upkeep_queries.figures(connection) if item.problem}
         for trouble in await fixity_queries.troubles(connection, of=("mismatch",)):
-            found.setdefault(trouble.store, f"the bytes of {trouble.objects} objects are not those that were verified")
+            found.setdefault(trouble.store, CHANGED)
         return found
 
     def collect(self) -> Iterator[Metric]:

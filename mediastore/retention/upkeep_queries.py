@@ -16,7 +16,7 @@ class DueRow(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
     """Of the last one."""
     stopped: bool
-    """Whether that one stopped before its end."""
+    """Whether that one stopped before its end, for something that may be over soon."""
     absent: bool
     """Whether an object is to be asked for again."""
 
@@ -43,7 +43,7 @@ async def due(connection: Connection, store: int, *, at: datetime) -> DueRow:
     row = await connection.fetchrow(
         """
         SELECT (SELECT id FROM reconciliation WHERE store = $1 AND ended_at IS NULL) AS open, l.ended_at,
-            coalesce(l.stopped_by IS NOT NULL, false) AS stopped,
+            coalesce(l.stopped_by <> 'too_many_unknown', false) AS stopped,
             EXISTS (SELECT FROM absence WHERE store = $1 AND next_ask_at <= $2) AS absent
         FROM (SELECT 1) AS one LEFT JOIN LATERAL (
             SELECT ended_at, stopped_by FROM reconciliation WHERE store = $1 AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 1

@@ -7,12 +7,18 @@ from msgspec import Struct
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.schemas import Upkeep
 from mediastore.retention.lease import Lease
+from stores.errors import StoreUnavailable
 from stores.protocol import Store
 
 SHARE = 0.05
 """What is more than this share of a store's objects is no loss, but something wrong with the store."""
 FEW = 10
 """So many are never too many, unless they are all."""
+
+
+def is_elsewhere(row: StoreRow, error: Exception) -> bool:
+    """Whether the store may be fine, in the memory of another process."""
+    return row.kind == "memory" and isinstance(error, StoreUnavailable)
 
 
 class Work(Struct, frozen=True, kw_only=True):

@@ -140,6 +140,19 @@ async def test_a_store_that_does_not_give_the_bytes_says_nothing_of_them(scene: 
     assert (await run(scene)).ok == 3, "within the hour, not the next period"
 
 
+async def test_a_store_that_can_not_be_opened_says_nothing_of_its_objects(scene: Scene) -> None:
+    await scene.put("a")
+    scene.clock.forward(91 * DAY_S)
+    await scene.services.registry.close()
+    scene.folder.rename(scene.folder.with_name("away"))
+    assert await run(scene) == Report()
+    assert await fixity_of(scene, "a") is None
+    [row] = await scene.sql("SELECT id FROM stored_object")
+    reading = await scene.services.fixity.check_object(row["id"])
+    assert reading is not None
+    assert reading.result == await fixity_of(scene, "a") == "error"
+
+
 async def test_what_is_not_there_is_missing_and_lost_after_the_usual_asks(scene: Scene) -> None:
     await scene.put("gone")
     await scene.put("kept")

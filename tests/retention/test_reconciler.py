@@ -346,8 +346,16 @@ class TestAStoreWithAProblem:
         for _ in range(3):
             scene.clock.forward(HOUR_S)
             await scene.ask_again()
+            if await scene.problem():
+                break
         assert await scene.status("x7") == "ready"
         assert "same bucket or folder" in (await scene.problem() or "")
+        scene.folder.rmdir()
+        scene.folder.with_name("away").rename(scene.folder)
+        await scene.services.registry.close()
+        run = await scene.services.reconciler.run(await scene.store())
+        assert run is not None, "asked for at once, so that it shows when it is over"
+        assert (run.stopped_by, await scene.problem()) == (None, None)
 
     async def test_after_other_settings_the_asking_begins_anew(self, scene: Scene) -> None:
         await scene.put("a")

@@ -116,3 +116,13 @@ async def test_open_uploads_are_only_reported_where_the_policy_says_so(bucket: B
         assert (await scene.reconcile("bucket")).counted().aborted == 0
         scene.clock.forward(DAY_S + 1)
     assert await bucket.uploads() == ["00/nobody"]
+
+
+async def test_objects_in_a_bucket_are_read_again(bucket: Bucket) -> None:
+    scene = bucket.scene
+    for pid in ("kept", "gone"):
+        await scene.put(pid, b"x" * 100_000, store="bucket")
+    await scene.remove(await scene.key_of("gone"), store="bucket")
+    scene.clock.forward(91 * DAY_S)
+    report = await scene.services.fixity.run(await scene.store("bucket"))
+    assert (report.ok, report.missing, report.bytes_read) == (1, 1, 100_000)

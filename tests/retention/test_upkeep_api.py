@@ -96,7 +96,8 @@ def test_a_store_with_a_problem_shows_in_health_and_metrics(server: Server, admi
     assert report["stopped_by"] == "nothing_found"
     health = httpx.get(f"{server.url}/health/ready")
     assert (health.status_code, health.json()["status"]) == (200, "degraded")
-    assert "none of the 1 objects" in health.json()["stores"]["emptied"]
+    assert "reconciliations tell more" in health.json()["stores"]["emptied"], "how many is not for everybody"
+    assert "none of the 1 objects" in admin.get("/stores/emptied/reconciliations").json()["items"][0]["reason"]
     assert 'mediastore_reconcile_problem{store="emptied"} 1.0' in httpx.get(f"{server.url}/metrics").text
     assert admin.get("/media/emptied/a").json()["status"] == "ready"
     (server.home / "aside").rename(file)
