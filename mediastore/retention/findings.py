@@ -239,6 +239,7 @@ class Findings:
             version = await catalog_queries.next_version(connection, media.id)
             await objects.set_stored(connection, object, version=version, size=adopted.size, checksums=adopted.checksums, at=now)
             revision = await catalog_queries.set_content(connection, media.id, object=object, version=version)
+            await objects.supersede(connection, media.id, current=object)
             content = {
                 "size": adopted.size,
                 "media_type": adopted.media_type,
