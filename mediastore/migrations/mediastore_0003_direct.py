@@ -68,7 +68,7 @@ BEGIN
             WHERE o.state = 'stored' GROUP BY o.store, m.owner ORDER BY o.store, m.owner
             ON CONFLICT (store, owner) DO UPDATE SET object_count = u.object_count + excluded.object_count,
                 byte_count = u.byte_count + excluded.byte_count;
-    ELSE
+    ELSIF EXISTS (SELECT FROM new_rows WHERE state = 'stored') OR EXISTS (SELECT FROM old_rows WHERE state = 'stored') THEN
         INSERT INTO store_usage AS u (store, owner, object_count, byte_count)
             SELECT n.store, m.owner, sum(CASE n.state WHEN 'stored' THEN 1 ELSE -1 END),
                 sum(CASE n.state WHEN 'stored' THEN n.size ELSE -o.size END)

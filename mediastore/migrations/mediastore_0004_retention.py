@@ -65,7 +65,7 @@ CREATE TABLE sweep_item (
 
 ALTER TABLE stored_object
     ADD COLUMN superseded_at timestamptz,
-    ADD COLUMN sweep bigint CONSTRAINT stored_object_sweep_fkey REFERENCES sweep (id) ON DELETE SET NULL;
+    ADD COLUMN sweep bigint;
 UPDATE stored_object o SET superseded_at = now() WHERE state = 'stored'
     AND NOT EXISTS (SELECT FROM media m WHERE m.current_object = o.id);
 CREATE INDEX stored_object_superseded_idx ON stored_object (store, superseded_at)

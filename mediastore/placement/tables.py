@@ -162,13 +162,11 @@ class StoredObject(Table, tablename="stored_object"):
     superseded_at = Timestamptz(
         default=None, null=True, help_text="Since when it is not the current content, from which on old versions are counted."
     )
-    # Named rather than imported: retention is above placement.
-    sweep: ForeignKey[Table] = ForeignKey(
-        references=LazyTableReference("Sweep", module_path="mediastore.retention.tables"),
+    sweep = BigInt(
+        default=None,
         null=True,
-        on_delete=OnDelete.set_null,
-        on_update=OnUpdate.no_action,
-        help_text="Which sweep decided that it goes, so that its report can be finished whoever removes the bytes.",
+        help_text="Which sweep decided that it goes, so that its report can be finished whoever removes the bytes. "
+        "No foreign key: a sweep writes it a thousand times over.",
     )
     receipt = JSONB(
         default=None,
