@@ -77,6 +77,13 @@ ROWS_AFTER = """
 SELECT id, key, state, size FROM stored_object WHERE store = $1 AND key COLLATE "C" > $2 ORDER BY key COLLATE "C" LIMIT $3
 """
 
+# Between the first and the last of the keys, so that where the planner knows too little of a store, and takes the index of the
+# listing for its first column alone, it does not read all of the store.
+ROWS_AT = """
+SELECT id, key, state, size FROM stored_object
+WHERE store = $1 AND key = ANY ($2) AND key COLLATE "C" BETWEEN $3 AND $4
+"""
+
 RUNS = """
 SELECT r.id, r.store, s.name AS store_name, r.asked_by, r.asked_at, r.believe_missing, r.believe_unknown, r.began_at, r.ended_at,
     r.after_key, r.counts, r.stopped_by, r.reason
@@ -99,9 +106,7 @@ async def rows_after(connection: Connection, store: int, after: str, limit: int)
 
 async def rows_at(connection: Connection, store: int, keys: Sequence[str]) -> dict[str, ObjectRow]:
     """The rows of these keys as they are at this moment."""
-    rows = await connection.fetch(
-        "SELECT id, key, state, size FROM stored_object WHERE store = $1 AND key = ANY ($2)", store, keys
-    )
+    rows = await connection.fetch(ROWS_AT, store, keys, min(keys, default=""), max(keys, default=""))
     return {row["key"]: ObjectRow(**row) for row in rows}
 
 
@@ -369,10 +374,13 @@ async def known_uploads(connection: Connection, store: int, keys: Sequence[str])
         """
         SELECT o.key, u.s3_upload_id AS id FROM stored_object o
             LEFT JOIN upload u ON u.stored_object = o.id OR u.landing = o.id
-        WHERE o.store = $1 AND o.key = ANY ($2) AND o.state IN ('writing', 'verifying', 'purging')
+        WHERE o.store = $1 AND o.key = ANY ($2) AND o.key COLLATE "C" BETWEEN $3 AND $4
+            AND o.state IN ('writing', 'verifying', 'purging')
         """,
         store,
         keys,
+        min(keys, default=""),
+        max(keys, default=""),
     )
     known: dict[str, set[str | None]] = {}
     for row in rows:

@@ -85,7 +85,6 @@ async def fill(scene: Scene, name: str, objects: int) -> None:
         name,
         objects,
     )
-    await scene.sql("ANALYZE stored_object")
 
 
 async def used_by(scene: Scene, name: str, objects: int) -> tuple[float, Counts]:
@@ -115,6 +114,8 @@ async def test_a_hundred_thousand_keys_take_ten_times_as_long_as_ten_thousand_an
         few, many = 10_000, 100_000
         for name, objects in (("few", few), ("many", many)):
             await fill(scene, name, objects)
+            if name == "few":
+                await scene.sql("ANALYZE stored_object")  # so that the planner knows nothing of the other one
         await used_by(scene, "few", few)  # with everything loaded
         _, counts = await used_by(scene, "few", few)
         assert (counts.listed, counts.rows, counts.absent, counts.unknown) == (10_009, 10_000, 1, 10)
