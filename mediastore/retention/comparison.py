@@ -14,6 +14,7 @@ from mediastore.clock import Clock
 from mediastore.database import Database
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.placement import objects
+from mediastore.retention import finding_queries
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention.asking import ask
 from mediastore.retention.reading import ByteRate, read_back
@@ -135,8 +136,8 @@ class Comparison:
             await self._work.lease.check(connection)
             # Every row is older than its bytes, so that one which is not there by now never was.
             known = await queries.rows_at(connection, self._work.row.id, [info.key for info in old])
-            found = [queries.listed_as(info, "bytes that no row names") for info in old if info.key not in known]
-            await queries.note_findings(connection, self._work.row.id, "unknown_object", found, run=self._run.id, at=now)
+            found = [finding_queries.listed_as(info, "bytes that no row names") for info in old if info.key not in known]
+            await finding_queries.note_findings(connection, self._work.row.id, "unknown_object", found, run=self._run.id, at=now)
         self.counts.unknown += len(found)
 
     async def _settle_differing(self, differing: list[ObjectInfo]) -> None:
@@ -148,9 +149,10 @@ class Comparison:
             rows = await queries.rows_at(connection, self._work.row.id, list(there))
             wrong = [row for row in rows.values() if row.state == "stored" and row.size != there[row.key].size]
             found = [
-                queries.listed_as(there[row.key], f"{there[row.key].size} bytes where {row.size} were verified") for row in wrong
+                finding_queries.listed_as(there[row.key], f"{there[row.key].size} bytes where {row.size} were verified")
+                for row in wrong
             ]
-            await queries.note_findings(connection, self._work.row.id, "size_differs", found, run=self._run.id, at=now)
+            await finding_queries.note_findings(connection, self._work.row.id, "size_differs", found, run=self._run.id, at=now)
             await queries.check_first(connection, [row.id for row in wrong], at=now)
         self.counts.differing += len(wrong)
 
@@ -180,5 +182,5 @@ class Comparison:
             elif reading.result == "mismatch":
                 detail = f"missing before, and back with other bytes: {reading.detail}"
                 found = [(row.key, "", None, detail)]
-                await queries.note_findings(connection, work.row.id, "content_differs", found, run=self._run.id, at=now)
+                await finding_queries.note_findings(connection, work.row.id, "content_differs", found, run=self._run.id, at=now)
                 self.counts.differing += 1

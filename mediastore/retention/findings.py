@@ -22,6 +22,7 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.quotas import reserve
 from mediastore.placement.registry import Registry
 from mediastore.placement.service import Placement
+from mediastore.retention import finding_queries
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention.asking import ask
 from mediastore.retention.policy import is_known, quarantine_unknown, remove_unknown
@@ -80,7 +81,7 @@ class Findings:
         require(caller.identity, "admin", to="see what was found in stores")
         async with self._database.connection() as connection:
             row = await self._placement.found(connection, name)
-            found = await queries.findings_after(connection, row.id, after=cursor or 0, limit=limit + 1)
+            found = await finding_queries.findings_after(connection, row.id, after=cursor or 0, limit=limit + 1)
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     async def decide(self, name: str, id: int, asked: FindingDecision, *, caller: Caller) -> tuple[Finding, bool]:
@@ -110,7 +111,7 @@ class Findings:
             raise FindingDecided("give `pid` with `adopt`, and only then", finding=found.id)
 
     async def _found(self, connection: Connection, row: StoreRow, id: int) -> Finding:
-        found = await queries.finding_by_id(connection, row.id, id)
+        found = await finding_queries.finding_by_id(connection, row.id, id)
         if found is None:
             raise FindingNotFound(f"there is no finding {id} in the store {row.name}", finding=id)
         return found
@@ -121,10 +122,10 @@ class Findings:
             await self._abort(row, found)
         elif (await ask(store, [found.key]))[found.key] is None:
             async with self._database.connection() as connection:
-                await queries.delete_findings(connection, [found.id])
+                await finding_queries.delete_findings(connection, [found.id])
             raise FindingNotFound("the bytes are gone already", finding=found.id)
         async with self._database.transaction() as connection:
-            if not await queries.decide(
+            if not await finding_queries.decide(
                 connection, found.id, decision=decision, by=caller.identity.name, at=self._clock(), done=True
             ):
                 raise FindingDecided("somebody decided it at the same moment", finding=found.id)
@@ -139,8 +140,8 @@ class Findings:
 
     async def _abort(self, row: StoreRow, found: Finding) -> None:
         async with self._database.connection() as connection:
-            upload_id = await queries.upload_of(connection, found.id)
-            known = await queries.known_uploads(connection, row.id, [found.key])
+            upload_id = await finding_queries.upload_of(connection, found.id)
+            known = await finding_queries.known_uploads(connection, row.id, [found.key])
         if is_known(known, found.key, upload_id):
             raise FindingDecided("the upload is somebody's by now", finding=found.id)
         await (await self._registry.get(row.id, revision=row.revision)).abort_upload(found.key, upload_id)
@@ -165,7 +166,7 @@ class Findings:
         async with self._database.transaction() as connection:
             media = await catalog_queries.media_by_pid(connection, pid)
             self._catalog.readable(media, pid, caller=caller, now=now)
-            if not await queries.decide(
+            if not await finding_queries.decide(
                 connection, found.id, decision="adopt", by=caller.identity.name, at=now, done=False, pid=pid
             ):
                 raise FindingDecided("somebody decided it at the same moment", finding=found.id)
@@ -194,7 +195,7 @@ class Findings:
         """The job. Safe to run twice: the finding and the key are free once."""
         job = msgspec.json.decode(payload, type=AdoptJob)
         async with self._database.connection() as connection:
-            found = await queries.finding_by_id(connection, job.store, job.finding)
+            found = await finding_queries.finding_by_id(connection, job.store, job.finding)
             row = await placement.store_by_id(connection, job.store)
         if found is None or row is None or found.decision != "adopt" or found.done_at is not None:
             return
@@ -204,7 +205,7 @@ class Findings:
             if error.retryable:
                 raise RetryLater(error.message, delay_s=ELSEWHERE_S) from error
             async with self._database.connection() as connection:
-                await queries.take_back(connection, found.id, problem=error.message)
+                await finding_queries.take_back(connection, found.id, problem=error.message)
 
     async def _read(self, row: StoreRow, found: Finding) -> Adopted:
         store = await self._registry.get(row.id, revision=row.revision)
@@ -228,7 +229,7 @@ class Findings:
             media = await catalog_queries.media_by_pid(connection, found.pid or "", lock=True)
             if media is None or media.status_at(now) in {"deleted", "expired"}:
                 raise AdoptionFailed(f"the record {found.pid} is gone", finding=found.id)
-            if not await queries.set_done(connection, found.id, at=now):
+            if not await finding_queries.set_done(connection, found.id, at=now):
                 return
             if await queries.rows_at(connection, row.id, [found.key]):
                 raise AdoptionFailed("a row names these bytes by now", finding=found.id)

@@ -7,9 +7,11 @@ from mediastore.clock import Clock
 from mediastore.database import Connection, Database
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.placement import objects
+from mediastore.retention import finding_queries
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention.asking import ask
-from mediastore.retention.reconcile_queries import RunRow, Undecided
+from mediastore.retention.finding_queries import Undecided
+from mediastore.retention.reconcile_queries import RunRow
 from mediastore.retention.upkeep_errors import StoreDoubtful
 from mediastore.retention.upkeep_schemas import Counts, FindingKind
 from mediastore.retention.work import Work
@@ -58,14 +60,14 @@ class Policy:
             return
         async for batch in self._due("unknown_upload"):
             async with self._database.connection() as connection:
-                known = await queries.known_uploads(connection, self._work.row.id, [item.key for item in batch])
+                known = await finding_queries.known_uploads(connection, self._work.row.id, [item.key for item in batch])
             ours = [item for item in batch if is_known(known, item.key, item.upload_id)]
             others = [item for item in batch if item not in ours]
             for item in others:
                 await self._work.store.abort_upload(item.key, item.upload_id)
             async with self._database.transaction() as connection:
                 await self._work.lease.check(connection)
-                await queries.delete_findings(connection, [item.id for item in ours])
+                await finding_queries.delete_findings(connection, [item.id for item in ours])
                 for item in others:
                     self._counts.aborted += await self._decide(connection, item, "abort")
 
@@ -91,7 +93,7 @@ class Policy:
                 known = await queries.rows_at(connection, self._work.row.id, [item.key for item in batch])
                 for item in batch:
                     if answers[item.key] is None or item.key in known:
-                        await queries.delete_findings(connection, [item.id])
+                        await finding_queries.delete_findings(connection, [item.id])
                     elif wanted == "remove":
                         await remove_unknown(connection, store=self._work.row.id, key=item.key)
                         self._counts.removed += await self._decide(connection, item, "remove")
@@ -103,14 +105,14 @@ class Policy:
     async def _note_uploads(self, batch: list[OpenUpload]) -> None:
         async with self._database.transaction() as connection:
             await self._work.lease.check(connection)
-            known = await queries.known_uploads(connection, self._work.row.id, [upload.key for upload in batch])
+            known = await finding_queries.known_uploads(connection, self._work.row.id, [upload.key for upload in batch])
             detail = "an open multipart upload that no row knows"
             found = [
                 (upload.key, upload.upload_id, None, detail)
                 for upload in batch
                 if not is_known(known, upload.key, upload.upload_id)
             ]
-            await queries.note_findings(
+            await finding_queries.note_findings(
                 connection, self._work.row.id, "unknown_upload", found, run=self._run.id, at=self._clock()
             )
         self._counts.unknown_uploads += len(found)
@@ -120,7 +122,7 @@ class Policy:
         while True:
             seen_by = self._clock() - timedelta(seconds=self._work.policy.unknown_grace_s)
             async with self._database.connection() as connection:
-                batch = await queries.undecided(
+                batch = await finding_queries.undecided(
                     connection, self._work.row.id, kind, run=self._run.id, seen_by=seen_by, after=after, limit=BATCH
                 )
             if not batch:
@@ -129,7 +131,7 @@ class Policy:
             after = batch[-1].id
 
     async def _decide(self, connection: Connection, item: Undecided, decision: str) -> bool:
-        return await queries.decide(
+        return await finding_queries.decide(
             connection,
             item.id,
             decision=decision,  # type: ignore[arg-type]  # one of the words above
@@ -145,7 +147,7 @@ async def remove_unknown(connection: Connection, *, store: int, key: str) -> Non
 
 
 async def quarantine_unknown(connection: Connection, *, store: int, key: str) -> bool:
-    return await queries.quarantine_unknown(connection, store=store, key=key, reason=REMOVED)
+    return await finding_queries.quarantine_unknown(connection, store=store, key=key, reason=REMOVED)
 
 
 def is_known(known: dict[str, set[str | None]], key: str, upload_id: str) -> bool:

@@ -13,6 +13,7 @@ from mediastore.placement import queries as placement
 from mediastore.placement.errors import PlacementError
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
+from mediastore.retention import finding_queries
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention.absences import Absences
 from mediastore.retention.comparison import Comparison
@@ -119,7 +120,7 @@ class Reconciler:
         while dropped:
             async with self._database.transaction() as connection:
                 await work.lease.check(connection)
-                dropped = await queries.drop_unseen(connection, work.row.id, run=run.id, limit=DROPPED_AT_ONCE)
+                dropped = await finding_queries.drop_unseen(connection, work.row.id, run=run.id, limit=DROPPED_AT_ONCE)
         await policy.abort_uploads()
         await policy.apply()
 
