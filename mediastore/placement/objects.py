@@ -215,16 +215,17 @@ async def purge_again(connection: Connection, object: int, *, at: datetime) -> N
 
 
 async def set_purged(connection: Connection, purged: Sequence[int]) -> None:
-    """The bytes of these objects are gone. Each gets its receipt, once.
+    """The bytes of these objects are gone. Each gets its receipt, once: late bytes don't change what is known of the first.
 
     What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload, whose end can be asked
     for.
     """
     await connection.execute(
         """
-        UPDATE stored_object SET state = 'purged', receipt = jsonb_build_object('at', now(), 'answer', 'gone', 'rule',
-            coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep, 'checksums', coalesce((
-                SELECT jsonb_object_agg(name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}'))
+        UPDATE stored_object SET state = 'purged', receipt = coalesce(receipt, jsonb_build_object(
+            'at', now(), 'answer', 'gone', 'rule', coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep,
+            'checksums', coalesce((
+                SELECT jsonb_object_agg(name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}')))
         WHERE id = ANY ($1) AND state = 'purging'
         """,
         purged,

@@ -366,3 +366,14 @@ async def test_a_sweep_costs_what_is_due_and_not_what_is_there(scene: Scene, tmp
         scene.store,
     )
     assert "media_expires_at_idx" in "\n".join(row[0] for row in plan)
+
+
+async def test_bytes_that_come_late_do_not_change_the_receipt(scene: Scene) -> None:
+    await scene.policy()
+    await scene.seed(1, expired=True)
+    await scene.sweep()
+    [before] = await scene.sql("SELECT receipt, key FROM stored_object")
+    await scene.services.completion._ledger.doom_again(store=scene.store, key=before["key"], reason="late")
+    await scene.services.cleanup.run_once()
+    [after] = await scene.sql("SELECT receipt, state FROM stored_object")
+    assert (bytes(after["receipt"]), after["state"]) == (bytes(before["receipt"]), "purged")
