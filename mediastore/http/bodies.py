@@ -27,7 +27,8 @@ def accepts(kind: type[Any], *, optional: bool = False) -> Accepts:
 
     `optional`: no body at all is an empty object.
     """
-    return {"dependencies": {"asked": Provide(_reader(kind, optional=optional))}, "opt": {BODY: kind, OPTIONAL: optional}}
+    opt = {BODY: kind, OPTIONAL: True} if optional else {BODY: kind}
+    return {"dependencies": {"asked": Provide(_reader(kind, optional=optional))}, "opt": opt}
 
 
 def _reader(kind: type[Body], *, optional: bool) -> Callable[[Request[Any, Any, Any]], Awaitable[Body]]:

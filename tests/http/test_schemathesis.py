@@ -63,7 +63,7 @@ def known(admin: httpx.Client) -> str:
     }
     for path, body in bodies.items():
         assert admin.post(path, json=body).status_code == 201, path
-    assert admin.put(f"/content/{name}", content=b"0123456789").status_code == 201
+    assert admin.put(f"/content/{name}?store={name}", content=b"0123456789").status_code == 201
     return name
 
 
