@@ -84,7 +84,7 @@ def file_sent() -> Any:
     start = {
         "type": "http.response.start",
         "status": 200,
-        "headers": [(b"content-length", str(os.stat(path).st_size).encode())],  # noqa: PTH116
+        "headers": [(b"content-length", str(os.stat(path).st_size).encode())],  # noqa: PTH116 - a path as text, as ASGI wants it
     }
 
     async def application(scope: Any, _receive: Any, send: Any) -> None:

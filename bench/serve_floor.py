@@ -19,7 +19,7 @@ def main() -> None:
         workers=1,
         backlog=2048,
         websockets=False,
-        log_level="warning",  # type: ignore[arg-type]
+        log_level="warning",  # type: ignore[arg-type]  # Granian takes the name, and types its enum
     ).serve()
 
 

@@ -477,7 +477,7 @@ async def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
 def _constant(value: Any) -> Any:
     # Asks for the caller, which it does not need, to come after it: what Litestar could resolve at the same time, it does resolve
     # in a task group, which costs a request more than all the rest of the resolving.
-    def provide(caller: Provided[Caller]) -> Any:  # noqa: ARG001
+    def provide(caller: Provided[Caller]) -> Any:  # noqa: ARG001 - see above
         return value
 
     return provide

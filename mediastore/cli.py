@@ -74,7 +74,7 @@ def serve() -> None:
             workers=complete.workers,
             backlog=2048,
             websockets=False,
-            log_level="warning",  # type: ignore[arg-type]
+            log_level="warning",  # type: ignore[arg-type]  # Granian takes the name, and types its enum
             respawn_failed_workers=True,
             workers_kill_timeout=math.ceil(max(STOP_TIMEOUT_S, complete.worker_grace_s + HAND_BACK_S)),
         ).serve()

@@ -334,11 +334,10 @@ class Sweeper:
             going = [item for item in due if not (item.held or item.exempt)]
             objects_going, bytes_going = sum(item.objects for item in going), sum(item.bytes for item in going)
             self._check(run, objects=run.objects + objects_going, size=run.bytes + bytes_going)
-            facts = {"sweep": run.id, "actor": NOT_A_PERSON, "lease_s": RESERVED_S}
             records = [item.media for item in going if item.object is None]
             versions = [item.object for item in going if item.object is not None]
-            doomed = await queries.remove_records(connection, records, **facts) if records else []  # type: ignore[arg-type]
-            doomed += await queries.remove_versions(connection, versions, **facts) if versions else []  # type: ignore[arg-type]
+            doomed = await queries.remove_records(connection, records, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S)
+            doomed += await queries.remove_versions(connection, versions, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S)
             await self._count(connection, run, due, going, removed=len(going))
         run.objects += objects_going
         run.bytes += bytes_going

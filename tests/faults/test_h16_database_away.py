@@ -243,7 +243,7 @@ def test_h16_a_database_without_free_connections_is_unavailable_and_no_error(pos
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(ask, range(20)))
         assert {answer.status_code for answer in answers} == {200, 201}
-        eventually(lambda: not site.unfinished(), within_s=60)
+        eventually(lambda: not site.unfinished())
         site.settle()
 
 
