@@ -59,7 +59,9 @@ class PartBuffer:
         return end
 
     def release(self) -> None:
-        """Let go of the memory now: an exception that is still looked at would keep it for as long."""
+        """Let go of the memory now: a request that was cut, or an exception still looked at, would keep it for as long."""
+        if not self.body.closed:  # whoever sent it may have closed it
+            self.body.truncate(0)
         self.body = io.BytesIO()
         self.size = self._capacity = 0
 

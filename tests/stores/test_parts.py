@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from stores.errors import ObjectTooLarge, PartsInvalid
 from stores.parts import MAX_OBJECT, MAX_PART, MAX_PARTS, MAX_SINGLE, MIB, MIN_PART, Parts, plan_parts
+from stores.s3_parts import PartBuffer
 
 GIB = 1024 * MIB
 EDGES = [0, 1, MIN_PART - 1, MIN_PART, MIN_PART + 1, MAX_SINGLE + 1, 16_000 * MIB, 16_000 * MIB + 1, MAX_OBJECT - 1, MAX_OBJECT]
@@ -87,3 +88,16 @@ def test_h11_what_can_not_fit_is_refused_with_what_would() -> None:
     for number in (0, 2):
         with pytest.raises(PartsInvalid, match="parts 1 to 1"):
             plan_parts(1).span(number)
+
+
+def test_a_part_that_was_let_go_of_holds_no_memory_for_who_still_looks_at_it() -> None:
+    part = PartBuffer()
+    part.begin(10)
+    part.take(b"0123456789", start=0)
+    sent = part.seal()
+    part.release()
+    assert sent.getbuffer().nbytes == 0
+    part.begin(1)
+    part.take(b"x", start=0)
+    part.seal().close()
+    part.release()
