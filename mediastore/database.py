@@ -189,6 +189,8 @@ def translated() -> Iterator[None]:  # noqa: C901 - one list, most specific firs
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
         asyncpg.InternalClientError,  # what a connection that dies in the middle of an answer looks like
+        asyncpg.ObjectNotInPrerequisiteStateError,  # a database that is closed to connections, for maintenance
+        asyncpg.InvalidCatalogNameError,  # a database that is not there, as while it is restored
     ) as error:
         raise DatabaseUnavailable("the database is not available") from error
     except asyncpg.InvalidAuthorizationSpecificationError as error:

@@ -167,22 +167,24 @@ class Batch:
             drafts.append(draft)
             first.setdefault(draft.pid, draft)
         inserted = await queries.insert_medias(connection, list(first.values()), request_id=caller.request_id)
-        missing = [pid for pid in first if pid not in inserted]
-        taken = await queries.taken(connection, missing) if missing else set()
-        return [self._created(draft, first, inserted, taken) for draft in drafts]
-
-    def _created(
-        self, draft: NewMedia | Outcome, first: dict[str, NewMedia], inserted: dict[str, Inserted], taken: set[str]
-    ) -> Outcome:
-        if isinstance(draft, Outcome):
-            return draft
-        if first[draft.pid] is draft and draft.pid in inserted:
-            return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
-        return Outcome(op="create", pid=draft.pid, error=self._catalog.left_out(draft, {*taken, *inserted}))
+        outcomes = [_created(draft, first, inserted) if isinstance(draft, NewMedia) else draft for draft in drafts]
+        left = [draft for draft, outcome in zip(drafts, outcomes, strict=True) if isinstance(draft, NewMedia) and outcome is None]
+        errors = iter(await self._catalog.left_out(connection, left) if left else ())
+        return [
+            outcome or Outcome(op="create", pid=draft.pid, error=next(errors))
+            for draft, outcome in zip(drafts, outcomes, strict=True)
+        ]
 
     async def _draft(self, item: BatchCreate, *, caller: Caller, now: datetime) -> NewMedia:
         require(caller.identity, "write", to="create records")
         return await self._drafts.new(item.pid or self._catalog.mint(), item, owner=caller.identity.name, now=now)
+
+
+def _created(draft: NewMedia, first: dict[str, NewMedia], inserted: dict[str, Inserted]) -> Outcome | None:
+    """None where the record was left out; of several with one PID the first is the one."""
+    if first[draft.pid] is draft and draft.pid in inserted:
+        return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
+    return None
 
 
 class _Undo(Exception):

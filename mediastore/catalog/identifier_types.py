@@ -6,7 +6,7 @@ import msgspec
 
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog import queries
+from mediastore.catalog import identifier_type_queries as queries
 from mediastore.catalog.errors import (
     IdentifierTaken,
     IdentifierTypeExists,

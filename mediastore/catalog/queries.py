@@ -1,4 +1,4 @@
-"""Records, identifiers and identifier types in the database.
+"""Records and their identifiers in the database.
 
 Written by hand where it is hot: a record with its content and identifiers is one indexed statement, any number of new records
 with their identifiers and history is one statement.
@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import Raw, Struct
 
-from mediastore.catalog.schemas import Access, Content, IdentifierType, Media, Status, Version
+from mediastore.catalog.schemas import Access, Content, Media, Status
 from mediastore.database import Connection
 
 
@@ -412,131 +412,3 @@ async def change_identifiers(connection: Connection, media: int, change: Identif
             media,
             change.added,
         )
-
-
-async def taken(connection: Connection, pids: Sequence[str]) -> set[str]:
-    """Those of the PIDs that are given out."""
-    return {row["pid"] for row in await connection.fetch("SELECT pid FROM media WHERE pid = ANY ($1)", pids)}
-
-
-async def versions(connection: Connection, media: int) -> list[Version]:
-    """The contents of a record that were verified once, newest first."""
-    rows = await connection.fetch(
-        """
-        SELECT o.version, o.id IS NOT DISTINCT FROM m.current_object AS current, o.state, s.name AS store, o.filename,
-            o.media_type, o.size, o.stored_at, o.checksums, o.checked_at, o.fixity
-        FROM stored_object o JOIN media m ON m.id = o.media JOIN store s ON s.id = o.store
-        WHERE o.media = $1 AND o.stored_at IS NOT NULL ORDER BY o.version DESC, o.id
-        """,
-        media,
-    )
-    return [Version(**row) for row in rows]
-
-
-class Receipt(Struct, frozen=True, kw_only=True):
-    """What became of the bytes of one content of a record that is gone."""
-
-    version: int
-    state: str
-    """`purged`: the store has let go of them; else they are on their way."""
-    size: int
-    receipt: Raw | None
-
-
-async def receipts(connection: Connection, media: int) -> list[Receipt]:
-    """Of every content that the record ever had, newest first."""
-    rows = await connection.fetch(
-        """
-        SELECT version, state, size, receipt FROM stored_object
-        WHERE media = $1 AND stored_at IS NOT NULL ORDER BY version DESC, id LIMIT 100
-        """,
-        media,
-    )
-    return [Receipt(**row) for row in rows]
-
-
-class StoredVersion(Struct, frozen=True, kw_only=True):
-    """One content of a record and where it lies."""
-
-    object: int
-    object_key: str
-    object_store: int
-    object_store_revision: int
-    object_state: str
-    version: int
-    filename: str | None
-    media_type: str
-    size: int
-    stored_at: datetime
-    checksums: Raw
-
-
-async def version(connection: Connection, media: int, number: int) -> StoredVersion | None:
-    row = await connection.fetchrow(
-        """
-        SELECT o.id AS object, o.key AS object_key, o.store AS object_store, s.revision AS object_store_revision,
-            o.state AS object_state, o.version, o.filename, o.media_type, o.size, o.stored_at, o.checksums
-        FROM stored_object o JOIN store s ON s.id = o.store WHERE o.media = $1 AND o.version = $2 AND o.stored_at IS NOT NULL
-        ORDER BY o.id LIMIT 1
-        """,
-        media,
-        number,
-    )
-    return StoredVersion(**row) if row else None
-
-
-IDENTIFIER_TYPE_COLUMNS = 'name, pattern, is_unique AS "unique", description, created_at, updated_at'
-
-
-async def identifier_types(connection: Connection) -> list[IdentifierType]:
-    rows = await connection.fetch(f"SELECT {IDENTIFIER_TYPE_COLUMNS} FROM identifier_type ORDER BY name")
-    return [IdentifierType(**row) for row in rows]
-
-
-async def identifier_type(connection: Connection, name: str, *, lock: bool = False) -> IdentifierType | None:
-    row = await connection.fetchrow(
-        f"SELECT {IDENTIFIER_TYPE_COLUMNS} FROM identifier_type WHERE name = $1" + (" FOR UPDATE" if lock else ""), name
-    )
-    return IdentifierType(**row) if row else None
-
-
-async def insert_identifier_type(connection: Connection, *, name: str, pattern: str, unique: bool, description: str) -> None:
-    await connection.execute(
-        "INSERT INTO identifier_type (name, pattern, is_unique, description) VALUES ($1, $2, $3, $4)",
-        name,
-        pattern,
-        unique,
-        description,
-    )
-
-
-async def update_identifier_type(connection: Connection, *, name: str, pattern: str, unique: bool, description: str) -> None:
-    """Write the type; when its uniqueness changes, so does that of every identifier of it, or nothing does."""
-    await connection.execute(
-        "UPDATE identifier_type SET pattern = $2, is_unique = $3, description = $4, updated_at = now() WHERE name = $1",
-        name,
-        pattern,
-        unique,
-        description,
-    )
-    await connection.execute("UPDATE identifier SET is_unique = $2 WHERE type = $1 AND is_unique <> $2", name, unique)
-
-
-async def delete_identifier_type(connection: Connection, name: str) -> None:
-    # Tombstones forget the type of their PID: it is in their history.
-    await connection.execute("UPDATE media SET pid_type = NULL WHERE pid_type = $1 AND status = 'deleted'", name)
-    await connection.execute("DELETE FROM identifier_type WHERE name = $1", name)
-
-
-async def use_of_identifier_type(connection: Connection, name: str) -> int:
-    """How many records have an identifier or a PID of this type."""
-    count: int = await connection.fetchval(
-        """
-        SELECT count(*) FROM (
-            SELECT id FROM media WHERE pid_type = $1 AND status <> 'deleted'
-            UNION SELECT media FROM identifier WHERE type = $1
-        ) AS used
-        """,
-        name,
-    )
-    return count

@@ -5,7 +5,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from mediastore.catalog import queries
+from mediastore.catalog import identifier_type_queries
 from mediastore.catalog.errors import PatternBroken, RecordInvalid, StoreUnknown
 from mediastore.catalog.patterns import Pattern
 from mediastore.catalog.queries import NewIdentifier
@@ -111,7 +111,7 @@ class Rules:
             if self._snapshot is None or self._read_at < asked_at:  # nobody else has read since we asked
                 begun = monotonic()
                 async with self._database.connection() as connection:
-                    types = await queries.identifier_types(connection)
+                    types = await identifier_type_queries.identifier_types(connection)
                     stores = await placement.stores(connection)
                 self._read_at = begun
                 self._snapshot = Snapshot(

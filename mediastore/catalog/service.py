@@ -1,13 +1,13 @@
 """The rules of records: made, read, changed, listed and deleted, each change with its history in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from mediastore.accounts.access import may_read, may_write, owns, require
 from mediastore.accounts.errors import NotAllowed
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog import queries
+from mediastore.catalog import queries, version_queries
 from mediastore.catalog.drafts import Drafts
 from mediastore.catalog.errors import (
     IdentifierTaken,
@@ -20,14 +20,16 @@ from mediastore.catalog.errors import (
     StoreUnknown,
 )
 from mediastore.catalog.pids import check_pid, mint
-from mediastore.catalog.queries import ContentRow, Inserted, MediaRow, NewMedia, Receipt
+from mediastore.catalog.queries import ContentRow, Inserted, MediaRow, NewMedia
 from mediastore.catalog.schemas import Media, MediaChange, MediaCreate, Version
+from mediastore.catalog.version_queries import Receipt
 from mediastore.clock import Clock
 from mediastore.database import Connection, ConstraintViolated, Database
 from mediastore.errors import MediastoreError
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change, Event
 from mediastore.placement import objects
+from mediastore.placement import queries as placement
 
 NEWEST = 2**63 - 1
 Row = TypeVar("Row", bound=ContentRow)
@@ -64,15 +66,23 @@ class Catalog:
         """Insert one record, with its identifiers and history, in one statement."""
         inserted = await queries.insert_medias(connection, [new], request_id=caller.request_id)
         if new.pid not in inserted:
-            raise self.left_out(new, await queries.taken(connection, [new.pid]))
+            raise (await self.left_out(connection, [new]))[0]
         return inserted[new.pid]
 
-    def left_out(self, new: NewMedia, taken: set[str]) -> MediastoreError:
-        """Why a record was not inserted: its PID is given out, or its store has just gone."""
-        if new.pid in taken:
-            return PidTaken(f"the PID {new.pid} is taken; PIDs are given out once", pid=new.pid)
-        self._drafts.forget_rules()
-        return StoreUnknown(f"the store {new.store_name!r} was deleted just now", store=new.store_name)
+    async def left_out(self, connection: Connection, news: Sequence[NewMedia]) -> list[MediastoreError]:
+        """Why each of these was not inserted: its store has just gone, or its PID is given out.
+
+        The stores are asked, for a store that is gone stays so; who had the PID at that moment can have been withdrawn since.
+        """
+        live = await placement.live_stores(connection, {new.store for new in news})
+        if any(new.store not in live for new in news):
+            self._drafts.forget_rules()
+        return [
+            PidTaken(f"the PID {new.pid} is taken; PIDs are given out once", pid=new.pid)
+            if new.store in live
+            else StoreUnknown(f"the store {new.store_name!r} was deleted just now", store=new.store_name)
+            for new in news
+        ]
 
     async def read(self, pid: str, *, caller: Caller) -> Media:
         """A record. Raises `RecordNotFound`, the same for what the caller may not read, and `RecordGone`."""
@@ -80,7 +90,7 @@ class Catalog:
         async with self._database.connection() as connection:
             row = await queries.media_by_pid(connection, pid)
             if row is not None and row.status == "deleted" and may_read(row, caller.identity, now):
-                raise gone(row, "deleted", receipts=await queries.receipts(connection, row.id))
+                raise gone(row, "deleted", receipts=await version_queries.receipts(connection, row.id))
         return self.readable(row, pid, caller=caller, now=now).shown(now)
 
     async def page(self, *, cursor: int | None, limit: int, caller: Caller) -> tuple[list[Media], int | None]:
@@ -165,7 +175,7 @@ class Catalog:
         """Every content that the record has or had, newest first."""
         async with self._database.connection() as connection:
             row = self.readable(await queries.media_by_pid(connection, pid), pid, caller=caller, now=self._clock())
-            return await queries.versions(connection, row.id)
+            return await version_queries.versions(connection, row.id)
 
     async def history(self, pid: str, *, after: int, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
         """What happened to the record, oldest first, deleted or not; for those who are logged in and may read it."""

@@ -1,6 +1,6 @@
 """Stores and S3 configs in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -128,6 +128,12 @@ async def store_by_name(connection: Connection, name: str, *, lock: bool = False
 async def store_by_id(connection: Connection, id: int) -> StoreRow | None:
     row = await connection.fetchrow(f"{STORES} AND s.id = $1", id)
     return StoreRow(**row) if row else None
+
+
+async def live_stores(connection: Connection, ids: Collection[int]) -> set[int]:
+    """Those of the stores that are there."""
+    rows = await connection.fetch("SELECT id FROM store WHERE id = ANY ($1) AND deleted_at IS NULL", list(ids))
+    return {row["id"] for row in rows}
 
 
 async def insert_store(connection: Connection, row: StoreRow) -> None:

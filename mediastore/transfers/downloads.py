@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from mediastore.accounts.access import is_public
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog import queries
-from mediastore.catalog.queries import ContentRow, StoredVersion
+from mediastore.catalog import queries, version_queries
+from mediastore.catalog.queries import ContentRow
 from mediastore.catalog.schemas import Checksum
 from mediastore.catalog.service import Catalog
+from mediastore.catalog.version_queries import StoredVersion
 from mediastore.clock import Clock
 from mediastore.database import Database
 from mediastore.placement.registry import Registry
@@ -80,7 +81,7 @@ class Downloads:
             row = self._catalog.readable(await queries.content_by_pid(connection, pid), pid, caller=caller, now=now)
             if version is None or version == row.version:
                 return _current(row, now)
-            found = await queries.version(connection, row.id, version)
+            found = await version_queries.version(connection, row.id, version)
         if found is None:
             raise VersionNotFound(f"{pid} has no version {version}; its current one is {row.version}", pid=pid, version=version)
         return _download(row, found, now)

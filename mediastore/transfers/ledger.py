@@ -4,6 +4,7 @@ Each of the three is one transaction, whichever way the bytes travel.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,9 @@ from mediastore.transfers.declared import About, Declared, Precondition
 from mediastore.transfers.errors import DigestMismatch, SizeMismatch, UploadCut, UploadInterrupted
 from mediastore.transfers.schemas import Method
 from stores.errors import StoreError
+
+TRIES = 32
+"""How often an upload to a new PID is written down while others make that record and withdraw it again."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -111,9 +115,10 @@ class Ledger:
         check_pid(pid)
         given = {"declared": declared, "about": about, "precondition": precondition, "caller": caller, "plan": plan}
         try:
-            return await self._write_down(pid, **given)  # type: ignore[arg-type]  # the same arguments, twice
-        except PidTaken:
-            # Somebody made the record between our look and our insert: now it is there to be found.
+            for _ in range(TRIES - 1):
+                # Whoever made the record between our look and our insert, it is there to be found, unless it was withdrawn.
+                with suppress(PidTaken):
+                    return await self._write_down(pid, **given)  # type: ignore[arg-type]  # the same arguments, again
             return await self._write_down(pid, **given)  # type: ignore[arg-type]
         except ConstraintViolated as error:
             raise broken_rule(error, pid) from error

@@ -1,18 +1,23 @@
 """The second phase of every deletion: bytes that were decided to go leave their store, and the row says so."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
 from msgspec import Struct
 
 from mediastore.clock import Clock
-from mediastore.database import Database
+from mediastore.database import Database, DatabaseUnavailable
 from mediastore.errors import MediastoreError
 from mediastore.placement import objects
 from mediastore.placement.objects import Doomed
 from mediastore.placement.registry import Registry
 from stores.errors import StoreError
 from stores.protocol import Store
+
+PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
+"""Between attempts to write down what is gone, while there is no database: what is not written down is removed once more, and
+only when whoever claimed it lets go of it."""
 
 
 class Purged(Struct, frozen=True, kw_only=True):
@@ -38,6 +43,11 @@ class Purger:
             problems = await self._remove(await self._registry.get(store_id, even_disabled=True), group)
         except (StoreError, MediastoreError) as error:
             problems = {doomed.key: error.message for doomed in group}
+        for pause_s in PAUSES_S:
+            try:
+                return await self._note(group, problems)
+            except DatabaseUnavailable:
+                await asyncio.sleep(pause_s)
         return await self._note(group, problems)
 
     async def _remove(self, store: Store, group: Sequence[Doomed]) -> dict[str, str]:
