@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import secrets
 import socket
@@ -289,8 +290,8 @@ class Site:
         return self.server.home / "stores" / "local"
 
     def files(self) -> set[str]:
-        """Every file in the store `local`, temporary ones too."""
-        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if not path.is_dir()}
+        """Every file in the store `local`, temporary ones too; folders may go while this looks, which `rglob` can't take."""
+        return {str(Path(folder, name).relative_to(self.folder)) for folder, _, names in os.walk(self.folder) for name in names}
 
     def open_files(self) -> list[str]:
         """What the server holds open inside the store's folder, also files without a name."""

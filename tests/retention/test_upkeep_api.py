@@ -32,7 +32,7 @@ def add_store(server: Server, admin: httpx.Client, name: str) -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [Path(inside, name) for inside, _, names in os.walk(folder) for name in names]
 
 
 def leave(folder: Path, name: str) -> None:
