@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -24,16 +24,20 @@ from mediastore.accounts.tokens import Tokens
 from mediastore.catalog import queries as catalog_queries
 from mediastore.catalog.batch import Batch
 from mediastore.catalog.drafts import Drafts
+from mediastore.catalog.history import History
+from mediastore.catalog.history_routes import EventController, history, resolve, revisions
 from mediastore.catalog.identifier_types import IdentifierTypes
-from mediastore.catalog.routes import IdentifierTypeController, MediaController, history, versions
+from mediastore.catalog.resolve import Resolver
+from mediastore.catalog.routes import IdentifierTypeController, MediaController, versions
 from mediastore.catalog.rules import Rules
 from mediastore.catalog.service import Catalog
 from mediastore.clock import Clock, utc_now
-from mediastore.database import Database
+from mediastore.database import Database, DatabaseError
 from mediastore.errors import SettingInvalid
+from mediastore.events.reads import ReadAudit
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.health import Health, live, metrics, ready
-from mediastore.http.errors import QueryUnknown
+from mediastore.http.errors import QueryUnknown, RequestError
 from mediastore.http.observe import Observed
 from mediastore.http.provided import Provided
 from mediastore.jobs.housekeeping import Housekeeping
@@ -69,7 +73,7 @@ from mediastore.transfers import queries as transfer_queries
 from mediastore.transfers.cleanup import Cleanup
 from mediastore.transfers.completion import SETTLE, VERIFY, Completion
 from mediastore.transfers.direct import DirectUploads
-from mediastore.transfers.downloads import Downloads
+from mediastore.transfers.downloads import Download, Downloads
 from mediastore.transfers.ledger import Ledger
 from mediastore.transfers.links import Links
 from mediastore.transfers.parts import PartReceiver
@@ -84,6 +88,8 @@ from stores.kinds import StoreKind, load_kinds
 
 RETRY_START_S = 2
 LEASE_CHECK_S = 1
+AUDIT_EVERY_S = 1
+"""How long reads are counted before they are written down: what a process that is killed takes with it."""
 CONTENT = b"/api/v1/content/"
 DOWNLOAD = "/api/v1/content/{pid}"
 """The route of downloads as Litestar writes it."""
@@ -148,6 +154,8 @@ class Services:
         self.catalog = Catalog(
             self.database, drafts=drafts, pid_prefix=settings.pid_prefix, on_doomed=self._clean_soon, clock=clock
         )
+        self.history = History(self.database, clock=clock)
+        self.resolver = Resolver(self.database, clock=clock)
         self.batch = Batch(self.database, catalog=self.catalog, drafts=drafts, max_items=settings.max_batch_items, clock=clock)
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
@@ -187,7 +195,10 @@ class Services:
             idle_s=settings.upload_idle_s,
             clock=clock,
         )
-        self.downloads = Downloads(self.database, catalog=self.catalog, registry=self.registry, clock=clock)
+        self._reads = ReadAudit(self.database, enabled=settings.audit_access)
+        self.downloads = Downloads(
+            self.database, catalog=self.catalog, registry=self.registry, on_read=self._note_read, clock=clock
+        )
         self.links = Links(
             self.database,
             downloads=self.downloads,
@@ -195,12 +206,10 @@ class Services:
             tickets=tickets,
             credentials=self.credentials,
             ttl_s=settings.presigned_url_ttl_s,
+            audit=settings.audit_access,
             clock=clock,
         )
         purger = Purger(self.database, registry=self.registry, clock=clock)
-        self.holds = Holds(self.database, catalog=self.catalog, clock=clock)
-        self.sweeper = Sweeper(self.database, purger=purger, clock=clock, lease_s=settings.sweep_lease_s)
-        self.sweep_schedule = SweepSchedule(self.database, sweeper=self.sweeper, jobs=self.jobs)
         self.cleanup = Cleanup(
             self.database,
             ledger=self._ledger,
@@ -210,6 +219,27 @@ class Services:
             grace_s=settings.upload_grace_s,
             quarantine_s=settings.quarantine_s,
         )
+        self._keep(purger, clock=clock)
+        self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
+        self.metrics = CollectorRegistry()
+        kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
+        self.backlog = Backlog(self.database, jobs=kinds_of_jobs)
+        self.health = Health(
+            self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), upkeep=UpkeepMetrics(), metrics=self.metrics
+        )
+        self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
+        self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
+        self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
+        self._auditing = Loop("reads", self._reads.flush, interval_s=AUDIT_EVERY_S)
+        self._starting = Loop(
+            "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
+        )
+
+    def _keep(self, purger: Purger, *, clock: Clock) -> None:
+        """Wire what looks after bytes for as long as they lie: retention."""
+        self.holds = Holds(self.database, catalog=self.catalog, clock=clock)
+        self.sweeper = Sweeper(self.database, purger=purger, clock=clock, lease_s=self.settings.sweep_lease_s)
+        self.sweep_schedule = SweepSchedule(self.database, sweeper=self.sweeper, jobs=self.jobs)
         leases = Leases(self.database)
         self.reconciler = Reconciler(
             self.database, registry=self.registry, leases=leases, on_doomed=self._clean_soon, clock=clock
@@ -231,19 +261,6 @@ class Services:
             registry=self.registry,
             jobs=self.jobs,
             clock=clock,
-        )
-        self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
-        self.metrics = CollectorRegistry()
-        kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
-        self.backlog = Backlog(self.database, jobs=kinds_of_jobs)
-        self.health = Health(
-            self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), upkeep=UpkeepMetrics(), metrics=self.metrics
-        )
-        self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
-        self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
-        self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
-        self._starting = Loop(
-            "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
         )
 
     def job_list(self) -> list[Job]:
@@ -289,7 +306,8 @@ class Services:
         """Open for the length of the block, with the loops of a server and its worker. A database that is away is waited for,
         not needed.
         """
-        tasks = [asyncio.create_task(loop.run()) for loop in (self._starting, self._cleaning, self._living, self._leasing)]
+        loops = (self._starting, self._cleaning, self._living, self._leasing, self._auditing)
+        tasks = [asyncio.create_task(loop.run()) for loop in loops]
         stop, working = asyncio.Event(), list[asyncio.Task[None]]()
         if self.settings.worker_inside or self.settings.workers == 1:
             # With workers elsewhere, this server still is the only one who can do the jobs on what its memory holds.
@@ -304,6 +322,8 @@ class Services:
             await asyncio.gather(*working, *tasks, return_exceptions=True)
             await self.sweeper.close()
             await self.cleanup.close()
+            with suppress(DatabaseError):
+                await self._reads.flush()
             await self.close()
 
     async def close(self) -> None:
@@ -329,6 +349,11 @@ class Services:
         if records:
             self._log.warning("records were lost with the memory of an earlier process", store=store, records=records)
 
+    def _note_read(self, download: Download, caller: Caller) -> None:
+        reader = caller.identity.name
+        if self._reads.note(pid=download.pid, media=download.media, version=download.version, actor=reader):
+            self._auditing.wake()
+
     def _clean_soon(self) -> None:
         self._cleaning.wake()
 
@@ -352,6 +377,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "identifier_types": services.identifier_types,
         "catalog": services.catalog,
         "batch": services.batch,
+        "record_history": services.history,
+        "resolver": services.resolver,
         "uploads": services.uploads,
         "direct_uploads": services.direct_uploads,
         "part_receiver": services.part_receiver,
@@ -381,7 +408,10 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             UploadController,
             HoldController,
             SweepController,
+            EventController,
             history,
+            revisions,
+            resolve,
             versions,
             retention,
             check,
@@ -472,6 +502,10 @@ async def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
     for name in request.query_params:
         if name not in parameters or not isinstance(parameters[name].kwarg_definition, QueryParameter):
             raise QueryUnknown(f"this call has no query parameter {name!r}", parameter=name)
+        kind = parameters[name]
+        if "null" in request.query_params.getall(name) and not any(each.annotation is str for each in (kind, *kind.inner_types)):
+            # Litestar would take the word for no value at all.
+            raise RequestError(f"{name}=null is no value; leave {name} out", parameter=name)
 
 
 def _constant(value: Any) -> Any:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from mediastore.catalog.pids import LONGEST
-from mediastore.catalog.schemas import Media, MediaCreate
+from mediastore.catalog.schemas import Media, MediaCreate, ResolvedMany
 from mediastore.openapi_schemas import Json, without_null
 from mediastore.transfers.form import LISTS
 from mediastore.transfers.schemas import Upload
@@ -93,6 +93,12 @@ DETAILS: Mapping[str, Detail] = {
     "media_read": Detail(
         public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
     ),
+    "resolve_read": Detail(
+        public=True,
+        answers={200: ("ETag", "Content-Location", "Cache-Control"), 300: ()},
+        kinds={200: Media, 300: ResolvedMany},
+        said={200: "The record", 300: "Several records have this identifier"},
+    ),
     "stores_sweep": Detail(
         answers={200: ("Location",), 202: ("Location",)},
         said={200: "It has ended: its report", 202: "It runs; Location tells how far it is"},
@@ -171,6 +177,7 @@ HEADERS: Mapping[str, Json] = {
         "Who may keep the answer; it has to be checked with its ETag before it is used again", "private, no-cache"
     ),
     "Content-Disposition": _text("The file's name, and whether a browser may show it", 'attachment; filename="a.csv"'),
+    "Content-Location": _text("Where the record is", "/api/v1/media/IFCB101_D20240101T000000"),
     "Content-Length": {"description": "Bytes that follow", "schema": {"type": "integer", "minimum": 0}, "example": 1234},
     "Content-Range": _text("Which bytes these are, or how many there are", "bytes 0-1023/1234"),
     "ETag": _text(

@@ -67,6 +67,7 @@ STATUSES: dict[type[Exception], int] = {
     catalog.PidTaken: 409,
     catalog.IdentifierTaken: 409,
     catalog.RevisionMismatch: 412,
+    catalog.RevisionNotFound: 404,
     catalog.BatchUndone: 424,
     catalog.IdentifierTypeNotFound: 404,
     catalog.IdentifierTypeExists: 409,

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_grace_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 3600
     verify_inline_bytes: Annotated[int, Meta(ge=0)] = 16 * 1024 * 1024
     sweep_lease_s: Annotated[float, Meta(ge=1, le=3600)] = 60
+    audit_access: bool = True
     quarantine_s: Annotated[float, Meta(ge=0, le=315_360_000)] = 604_800
     cors_origins: tuple[str, ...] = ()
     upload_stale_s: Annotated[float, Meta(ge=1, le=315_360_000)] = 120

@@ -11,6 +11,7 @@ CatalogError
 ├── PidTaken                PIDs are given out once
 ├── IdentifierTaken         another record has this value of a type whose values are unique
 ├── RevisionMismatch        the record was changed by someone else in the meantime
+├── RevisionNotFound        the record never had this revision
 ├── BatchUndone             another item of an atomic batch failed, so this one was undone
 ├── IdentifierTypeNotFound
 ├── IdentifierTypeExists
@@ -63,6 +64,10 @@ class IdentifierTaken(CatalogError):
 
 class RevisionMismatch(CatalogError):
     code = "revision_mismatch"
+
+
+class RevisionNotFound(CatalogError):
+    code = "revision_not_found"
 
 
 class BatchUndone(CatalogError):

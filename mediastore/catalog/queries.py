@@ -153,6 +153,38 @@ READABLE = """(
 """What `accounts.access.may_read` says, in SQL. $1: administrator, $2: name, $3: principals, $4: now."""
 
 
+async def medias_by_identifier(
+    connection: Connection,
+    *,
+    type: str,
+    value: str,
+    administrator: bool,
+    name: str,
+    principals: Sequence[str],
+    now: datetime,
+    limit: int,
+) -> list[MediaRow]:
+    """Records that the caller may read and that have this identifier, or this PID of this type; oldest first."""
+    rows = await connection.fetch(
+        f"""
+        {MEDIA}
+        WHERE m.id IN (
+            SELECT media FROM identifier WHERE type = $5 AND value = $6
+            UNION ALL SELECT id FROM media WHERE pid = $6 AND pid_type = $5
+        ) AND m.status <> 'deleted' AND {READABLE}
+        ORDER BY m.id LIMIT $7
+        """,
+        administrator,
+        name,
+        principals,
+        now,
+        type,
+        value,
+        limit,
+    )
+    return [MediaRow(**row) for row in rows]
+
+
 async def page(
     connection: Connection, *, administrator: bool, name: str, principals: Sequence[str], now: datetime, before: int, limit: int
 ) -> list[MediaRow]:
@@ -384,7 +416,8 @@ async def set_lost(connection: Connection, store: int, *, reason: str, actor: st
         ), noted AS (
             INSERT INTO history (kind, subject, media, revision, actor, action, changes)
             SELECT 'media', pid, id, revision, $3, 'lost',
-                jsonb_build_object('status', jsonb_build_object('before', 'ready', 'after', 'lost')) FROM lost
+                jsonb_build_object('status', jsonb_build_object('before', 'ready', 'after', 'lost'),
+                    'status_reason', jsonb_build_object('after', $2::text)) FROM lost
         )
         SELECT id FROM lost
         """,

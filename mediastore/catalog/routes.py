@@ -26,7 +26,6 @@ from mediastore.catalog.schemas import (
     VersionList,
 )
 from mediastore.catalog.service import Catalog
-from mediastore.events.schemas import EventPage
 from mediastore.http.bodies import accepts
 from mediastore.http.conditions import tags, weakly
 from mediastore.http.cursors import Cursor, Limit, opaque, position
@@ -151,16 +150,6 @@ class IdentifierTypeController(Controller):
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete an identifier type that no record uses")
     async def remove(self, name: Name, caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]) -> None:
         await identifier_types.delete(name, caller=caller)
-
-
-@get(
-    "/history/{pid:path}", tags=["Records"], responses=problems(401, 404, 422), summary="What happened to a record, oldest first"
-)
-async def history(
-    request: AnyRequest, caller: Provided[Caller], catalog: Provided[Catalog], limit: Limit = 100, cursor: Cursor = None
-) -> EventPage:
-    items, more = await catalog.history(tail(request), after=position(cursor) or 0, limit=limit, caller=caller)
-    return EventPage(items=items, next=opaque(more))
 
 
 @get("/versions/{pid:path}", tags=["Records"], responses=problems(401, 404, 410), summary="The contents that a record has or had")

@@ -141,6 +141,12 @@ class Media(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class ResolvedMany(Struct, frozen=True, kw_only=True):
+    """The records that have the same identifier."""
+
+    items: list[Media]
+
+
 class MediaPage(Struct, frozen=True, kw_only=True):
     items: list[Media]
     next: str | None

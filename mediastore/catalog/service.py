@@ -27,7 +27,7 @@ from mediastore.clock import Clock
 from mediastore.database import Connection, ConstraintViolated, Database
 from mediastore.errors import MediastoreError
 from mediastore.events import queries as events
-from mediastore.events.schemas import Change, Event
+from mediastore.events.schemas import Change
 from mediastore.placement import objects
 from mediastore.placement import queries as placement
 
@@ -176,16 +176,6 @@ class Catalog:
         async with self._database.connection() as connection:
             row = self.readable(await queries.media_by_pid(connection, pid), pid, caller=caller, now=self._clock())
             return await version_queries.versions(connection, row.id)
-
-    async def history(self, pid: str, *, after: int, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
-        """What happened to the record, oldest first, deleted or not; for those who are logged in and may read it."""
-        require(caller.identity, "read", to="read the history of a record")
-        async with self._database.connection() as connection:
-            row = await queries.media_by_pid(connection, pid)
-            if row is None or not may_read(row, caller.identity, self._clock()):
-                raise not_found(pid, caller)
-            found = await events.of_media(connection, row.id, after=after, limit=limit + 1)
-        return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     def readable(self, row: Row | None, pid: str, *, caller: Caller, now: datetime, even_expired: bool = False) -> Row:
         """The record, if it is there for this caller. Raises `RecordNotFound` and `RecordGone`."""

@@ -1,6 +1,6 @@
 """Bytes out: who may have them is decided at the moment when they are served."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -67,10 +67,19 @@ class Whole(Struct, frozen=True, kw_only=True):
 
 
 class Downloads:
-    def __init__(self, database: Database, *, catalog: Catalog, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        catalog: Catalog,
+        registry: Registry,
+        on_read: Callable[[Download, Caller], None],
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._registry = registry
+        self._on_read = on_read
         self._clock = clock
         self._whole: dict[int, Whole] = {}
 
@@ -85,6 +94,10 @@ class Downloads:
         if found is None:
             raise VersionNotFound(f"{pid} has no version {version}; its current one is {row.version}", pid=pid, version=version)
         return _download(row, found, now)
+
+    def begun(self, download: Download, *, caller: Caller) -> None:
+        """Bytes are on their way to this caller."""
+        self._on_read(download, caller)
 
     async def file(self, download: Download) -> Path | None:
         """The object as a file of this machine, where the store has that. Raises `ContentUnavailable` when it is not whole."""

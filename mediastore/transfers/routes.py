@@ -190,15 +190,15 @@ class ContentController(Controller):
             link = await links.issue(found, caller=caller, site=sites.of(request))
             headers = lines({"Location": link.url, "Cache-Control": "private, no-store"})
             return Sent(Bytes(HTTP_307_TEMPORARY_REDIRECT, headers, length=0))
-        return Sent(await served(request, found, downloads))
+        return Sent(await served(request, found, caller, downloads))
 
 
 async def download(request: AnyRequest, caller: Caller, downloads: Downloads) -> Bytes:
     """The answer to a GET or HEAD of content without parameters."""
-    return await served(request, await downloads.find(tail(request), version=None, caller=caller), downloads)
+    return await served(request, await downloads.find(tail(request), version=None, caller=caller), caller, downloads)
 
 
-async def served(request: AnyRequest, found: Download, downloads: Downloads) -> Bytes:
+async def served(request: AnyRequest, found: Download, caller: Caller, downloads: Downloads) -> Bytes:
     """What the request wants of bytes that it may have: all, a range, or to know that it has them already."""
     headers = content_headers(found)
     # Of a header that stands there twice, the first.
@@ -219,9 +219,11 @@ async def served(request: AnyRequest, found: Download, downloads: Downloads) -> 
         start, end = part
         of_it = lines({"Content-Range": f"bytes {start}-{end - 1}/{found.size}"})
         pieces = await downloads.stream(found, start=start, end=end)
+        downloads.begun(found, caller=caller)
         return Bytes(HTTP_206_PARTIAL_CONTENT, headers + of_it, length=end - start, stream=pieces)
     file = await downloads.file(found) if PATHSEND in (request.scope.get("extensions") or {}) else None
     stream = await downloads.stream(found, start=0, end=found.size) if file is None else None
+    downloads.begun(found, caller=caller)
     return Bytes(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
 
 

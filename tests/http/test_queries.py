@@ -3,7 +3,9 @@
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from litestar.datastructures import MultiDict
 from litestar.params import QueryParameter
 
 from mediastore.app import refuse_unknown_query
@@ -13,10 +15,12 @@ from mediastore.http.errors import QueryUnknown
 def asked(query: str, *known: str) -> Any:
     return SimpleNamespace(
         scope={"query_string": query.encode()},
-        query_params={pair.partition("=")[0]: pair.partition("=")[2] for pair in query.split("&")},
+        query_params=MultiDict([(pair.partition("=")[0], pair.partition("=")[2]) for pair in query.split("&")]),
         route_handler=SimpleNamespace(
             parsed_fn_signature=SimpleNamespace(
-                parameters=dict.fromkeys(known, SimpleNamespace(kwarg_definition=QueryParameter()))
+                parameters=dict.fromkeys(
+                    known, SimpleNamespace(kwarg_definition=QueryParameter(), annotation=str, inner_types=())
+                )
             )
         ),
     )
@@ -34,3 +38,14 @@ async def test_an_unknown_one_is_refused_by_name(query: str) -> None:
     name = query.rpartition("&")[2].partition("=")[0]
     assert caught.value.fields["parameter"] == name
     assert repr(name) in caught.value.message
+
+
+@pytest.mark.parametrize("query", ["limit=null", "limit=null&limit=5", "limit=5&limit=null", "reads=null", "kind=null"])
+def test_null_is_no_value(admin: httpx.Client, query: str) -> None:
+    answer = admin.get(f"/events?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid"), answer.text
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+def test_null_can_be_a_name(admin: httpx.Client) -> None:
+    assert admin.get("/events?actor=null&subject=null").status_code == 200

@@ -1,0 +1,113 @@
+"""What happened: to one record, and to everything; and a record as it was."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from mediastore.accounts.access import may_read, require
+from mediastore.accounts.schemas import Caller
+from mediastore.catalog import history_queries as queries
+from mediastore.catalog import queries as catalog_queries
+from mediastore.catalog.errors import RevisionNotFound
+from mediastore.catalog.queries import MediaRow
+from mediastore.catalog.revisions import PastMedia, as_it_was
+from mediastore.catalog.service import not_found
+from mediastore.clock import Clock
+from mediastore.database import Connection, Database
+from mediastore.events.schemas import Event, SubjectKind
+
+NEWEST = 2**62
+EXPORTED = 1000
+"""Events read at a time for an export."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which events; None for any."""
+
+    kind: SubjectKind | None = None
+    subject: str | None = None
+    """A PID, or the name of a store, an account and so on."""
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    reads: bool = False
+    """Also downloads, which are many."""
+
+
+class History:
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def of_record(self, pid: str, *, reads: bool, after: int, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
+        """What happened to the record, oldest first, deleted or not; for those who are logged in and may read it."""
+        async with self._database.connection() as connection:
+            row = await self._readable(connection, pid, caller=caller)
+            found = await queries.of_media(connection, row.id, reads=reads, after=after, limit=limit + 1)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    async def page(self, wanted: Wanted, *, before: int | None, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
+        """What happened, newest first. Administrators see everything, others what happened to records that they may read."""
+        require(caller.identity, "read", to="read the history")
+        async with self._database.connection() as connection:
+            found = await self._matching(connection, wanted, newest=True, place=before or NEWEST, limit=limit + 1, caller=caller)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    async def export(self, wanted: Wanted, *, caller: Caller) -> AsyncIterator[list[Event]]:
+        """All of the same, oldest first, the first of them already fetched: what is refused is no half answer."""
+        require(caller.identity, "read", to="export the history")
+
+        async def after(place: int) -> list[Event]:
+            async with self._database.connection() as connection:
+                return await self._matching(connection, wanted, newest=False, place=place, limit=EXPORTED, caller=caller)
+
+        first = await after(0)
+
+        async def pages() -> AsyncIterator[list[Event]]:
+            found = first
+            while found:
+                yield found
+                found = await after(found[-1].id) if len(found) == EXPORTED else []
+
+        return pages()
+
+    async def as_it_was(self, pid: str, revision: int | None, *, caller: Caller) -> PastMedia:
+        """The record right after a revision was made, or after its newest. Raises `RevisionNotFound`."""
+        async with self._database.connection() as connection:
+            row = await self._readable(connection, pid, caller=caller)
+            revision = revision or row.revision
+            if revision > row.revision:
+                raise RevisionNotFound(
+                    f"{pid} has no revision {revision}; its newest one is {row.revision}", pid=pid, revision=revision
+                )
+            return as_it_was(row.pid, revision, await queries.up_to(connection, row.id, revision=revision))
+
+    async def _readable(self, connection: Connection, pid: str, *, caller: Caller) -> MediaRow:
+        require(caller.identity, "read", to="read the history of a record")
+        row = await catalog_queries.media_by_pid(connection, pid)
+        if row is None or not may_read(row, caller.identity, self._clock()):
+            raise not_found(pid, caller)
+        return row
+
+    async def _matching(
+        self, connection: Connection, wanted: Wanted, *, newest: bool, place: int, limit: int, caller: Caller
+    ) -> list[Event]:
+        return await queries.matching(
+            connection,
+            administrator=caller.identity.administrator,
+            name=caller.identity.name,
+            principals=caller.identity.principals,
+            now=self._clock(),
+            kind=wanted.kind,
+            subject=wanted.subject,
+            actor=wanted.actor,
+            action=wanted.action,
+            since=wanted.since,
+            until=wanted.until,
+            reads=wanted.reads or wanted.action == "read",
+            newest=newest,
+            place=place,
+            limit=limit,
+        )
