@@ -121,8 +121,13 @@ def sweep(
         kept = f"; kept by a hold {report.held:,}, by an exemption {report.exempt:,}" if report.held or report.exempt else ""
         verb = "would be removed" if report.dry_run else "removed"
         done = report.found if report.dry_run else report.removed
-        freed = "" if report.dry_run else f", {size(report.bytes_freed)} freed"
+        freed = f", {size(report.bytes)}" if report.dry_run else f", {size(report.bytes_freed)} freed"
         out.print(f"sweep {report.id} of {name}: {done:,} {verb} ({report.objects:,} objects{freed}){kept}", markup=False)
+        if report.bytes_kept:
+            out.print(
+                f"{size(report.bytes_kept)} are hidden and not freed: the bucket keeps old versions, which a lifecycle rule ends",
+                markup=False,
+            )
         if report.failed:
             out.print(f"{report.failed:,} objects could not be removed yet; they are tried again", markup=False)
         if report.detail:

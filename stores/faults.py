@@ -10,7 +10,7 @@ import msgspec
 
 from stores.digests import Algorithm
 from stores.errors import ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
-from stores.protocol import Chunks, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Store, Writer
+from stores.protocol import Chunks, Deletion, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Store, Writer
 
 Operation: TypeAlias = Literal[
     "open",
@@ -54,6 +54,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What head, commit or the completion of a multipart upload says the object's size is."""
     failing_keys: frozenset[str] = frozenset()
     """Keys that a delete leaves there and answers with `StoreUnavailable`."""
+    answers: Mapping[str, Deletion] = {}
+    """What a delete says of these keys after it was done."""
 
 
 class FaultyStore:
@@ -106,7 +108,7 @@ class FaultyStore:
         fault = await self._begin("head")
         return _lie(await self.inner.head(key), fault)
 
-    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, Deletion]:
         try:
             fault = await self._begin("delete")
         except ObjectNotFound:
@@ -117,6 +119,7 @@ class FaultyStore:
         answers = dict(await self.inner.delete([key for key in keys if key not in fault.failing_keys]))
         if fault.error_after is not None:
             answers = dict.fromkeys(answers, fault.error_after)
+        answers |= {key: answer for key, answer in fault.answers.items() if key in answers}
         return answers | {key: failure for key in keys if key in fault.failing_keys}
 
     async def list(self, *, prefix: str = "", start_after: str = "") -> AsyncIterator[ObjectInfo]:

@@ -92,6 +92,17 @@ class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
     """When it came, aware UTC, by the store's clock."""
 
 
+class Hidden(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delete does where the store keeps old versions: readers find nothing at the key any more, and nothing is freed."""
+
+    how: str = "delete marker"
+    """In the store's own words."""
+
+
+Deletion: TypeAlias = StoreError | Hidden | None
+"""What became of one key: None when its bytes are gone."""
+
+
 class Writer(Protocol):
     """One object being written. Nothing is readable at its key before `commit` returns."""
 
@@ -146,11 +157,12 @@ class Store(Protocol):
     async def head(self, key: str) -> ObjectInfo:
         """What is at the key, past every cache. Raises `ObjectNotFound`; a mere prefix of other keys is not an object."""
 
-    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, Deletion]:
         """Remove exactly these keys, never by pattern.
 
-        Answers for each key: None when it is gone, whether or not it had been there; else its error. Raises nothing itself: a
-        store that can't be reached answers with that error for each key.
+        Answers for each key: None when it is gone, whether or not it had been there; `Hidden` when that is so for readers while
+        the store says that it keeps the bytes; else its error. Raises nothing itself: a store that can't be reached answers with
+        that error for each key.
         """
 
     def list(self, *, prefix: str = "", start_after: str = "") -> AsyncIterator[ObjectInfo]:

@@ -13,13 +13,12 @@ from typing import Any, Self
 import msgspec
 import s3fs
 
-from stores import s3_cors, s3_multipart, s3_presign
+from stores import s3_cors, s3_delete, s3_multipart, s3_presign
 from stores.cleanup import Cleanup
 from stores.config import S3Access, StoreConfig
 from stores.digests import Algorithm
 from stores.errors import (
     FeatureMissing,
-    ObjectNotFound,
     ObjectTruncated,
     RangeInvalid,
     StoreError,
@@ -29,10 +28,10 @@ from stores.errors import (
 from stores.keys import is_key
 from stores.options import check_fields, read_options
 from stores.parts import MAX_OBJECT
-from stores.protocol import Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Writer
+from stores.protocol import Deletion, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Writer
 from stores.ranges import check_range
 from stores.s3_bucket import S3Bucket
-from stores.s3_errors import FOREIGN, from_code, from_exception, translated
+from stores.s3_errors import translated
 from stores.s3_writer import S3Writer
 
 _PIECE_BYTES = 1024 * 1024
@@ -156,9 +155,9 @@ class S3Store:
     async def head(self, key: str) -> ObjectInfo:
         return await self._opened().head(key)
 
-    async def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, Deletion]:
         remaining = iter(dict.fromkeys(keys))
-        answers: dict[str, StoreError | None] = {}
+        answers: dict[str, Deletion] = {}
         turns = asyncio.Semaphore(_DELETES_IN_FLIGHT)
 
         async def delete_in_turn(batch: Sequence[str]) -> None:
@@ -275,39 +274,12 @@ class S3Store:
             client.meta.events.register(f"before-sign.s3.{operation}", _send_at_once)
         return client
 
-    async def _delete_batch(self, keys: Sequence[str]) -> Mapping[str, StoreError | None]:
-        answers: dict[str, StoreError | None] = {}
+    async def _delete_batch(self, keys: Sequence[str]) -> Mapping[str, Deletion]:
         try:
             bucket = self._opened()
         except StoreError as error:
             return dict.fromkeys(keys, error)
-        full_names: dict[str, str] = {}
-        for key in keys:
-            try:
-                full_names[bucket.request(key)["Key"]] = key
-            except StoreError as error:
-                answers[key] = error
-        if full_names:
-            answers |= await _delete_objects(bucket, full_names)
-        return answers
-
-
-async def _delete_objects(bucket: S3Bucket, full_names: Mapping[str, str]) -> Mapping[str, StoreError | None]:
-    """One request. What the answer does not mention was not deleted as far as anyone knows."""
-    objects = [{"Key": name} for name in full_names]
-    try:
-        answer = await bucket.client.delete_objects(Bucket=bucket.name, Delete={"Objects": objects, "Quiet": False})
-    except FOREIGN as exc:
-        return dict.fromkeys(full_names.values(), from_exception(exc))
-    silence = StoreUnavailable("The store did not say whether it deleted the object")
-    answers: dict[str, StoreError | None] = dict.fromkeys(full_names.values(), silence)
-    answers.update({full_names[gone["Key"]]: None for gone in answer.get("Deleted", ()) if gone["Key"] in full_names})
-    for failed in answer.get("Errors", ()):
-        if failed["Key"] in full_names:
-            key = full_names[failed["Key"]]
-            error = from_code(failed.get("Code", ""), key=key)
-            answers[key] = None if isinstance(error, ObjectNotFound) else error
-    return answers
+        return await s3_delete.delete(bucket, keys)
 
 
 def _promised(key: str, answer: Mapping[str, Any], *, start: int, end: int | None) -> int:

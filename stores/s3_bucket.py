@@ -60,7 +60,7 @@ class S3Bucket:
                 answer = await self.client.head_object(ChecksumMode="ENABLED", **request)
         except ObjectNotFound:
             # A HEAD has no body to say whether the object is missing or its whole bucket, which is no deletion.
-            await self._raise_if_bucket_is_missing()
+            await self.raise_if_missing()
             raise
         return _object_info(key, answer), answer.get("Metadata", {})
 
@@ -78,7 +78,8 @@ class S3Bucket:
             if code_of(error) != "NoSuchUpload":
                 raise
 
-    async def _raise_if_bucket_is_missing(self) -> None:
+    async def raise_if_missing(self) -> None:
+        """Raises `StoreMisconfigured` where the server says that there is no such bucket."""
         try:
             await self.check()
         except StoreMisconfigured:

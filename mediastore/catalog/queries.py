@@ -408,7 +408,8 @@ async def set_lost(connection: Connection, store: int, *, reason: str, actor: st
     rows = await connection.fetch(
         """
         WITH missing AS (
-            UPDATE stored_object SET state = 'missing', state_reason = $2 WHERE store = $1 AND state = 'stored' RETURNING id
+            UPDATE stored_object SET state = 'missing', state_reason = $2, fixity = 'missing', fixity_detail = NULL,
+                recheck_at = NULL WHERE store = $1 AND state = 'stored' RETURNING id
         ), lost AS (
             UPDATE media SET status = 'lost', status_reason = $2, revision = revision + 1, updated_at = now()
             WHERE current_object IN (SELECT id FROM missing) AND status IN ('ready', 'expired')

@@ -207,46 +207,58 @@ async def claim_doomed(connection: Connection, *, limit: int, lease_s: float, bu
     return [Doomed(**row) for row in rows]
 
 
-async def purge_again(connection: Connection, object: int, *, at: datetime) -> None:
-    """The bytes are gone, and those that may still come go later: the row stays until then."""
-    await connection.execute(
-        "UPDATE stored_object SET next_attempt_at = $2, attempts = 0 WHERE id = $1 AND state = 'purging'", object, at
-    )
+class Gone(Struct, frozen=True, kw_only=True):
+    """An object whose bytes nobody finds in its store any more."""
+
+    id: int
+    kept_as: str | None = None
+    """How the store keeps them nevertheless, so that nothing was freed: `delete marker`."""
+    again_at: datetime | None = None
+    """When the key is emptied once more, because bytes may still come to it; the row stays until then."""
 
 
-async def set_purged(connection: Connection, purged: Sequence[int]) -> None:
+async def set_gone(connection: Connection, gone: Sequence[Gone]) -> None:
     """The bytes of these objects are gone. Each gets its receipt, once: late bytes don't change what is known of the first.
 
-    What never belonged to a record, or whose record was withdrawn, leaves no row, but for a direct upload, whose end can be asked
-    for.
+    What was missing before has freed nothing. What never belonged to a record, or whose record was withdrawn, leaves no row, but
+    for a direct upload, whose end can be asked for.
     """
+    ids = [one.id for one in gone]
     await connection.execute(
         """
-        UPDATE stored_object SET state = 'purged', receipt = coalesce(receipt, jsonb_build_object(
-            'at', now(), 'answer', 'gone', 'rule', coalesce(state_reason, 'unknown'), 'size', size, 'sweep', sweep,
-            'checksums', coalesce((
-                SELECT jsonb_object_agg(name, told -> 'value') FROM jsonb_each(checksums) AS told_of (name, told)), '{}')))
-        WHERE id = ANY ($1) AND state = 'purging'
+        UPDATE stored_object o SET state = CASE WHEN g.again_at IS NULL THEN 'purged' ELSE o.state END,
+            next_attempt_at = coalesce(g.again_at, o.next_attempt_at), purge_problem = NULL,
+            attempts = CASE WHEN g.again_at IS NULL THEN o.attempts ELSE 0 END,
+            receipt = coalesce(o.receipt, jsonb_build_object(
+                'at', now(), 'answer', coalesce(g.kept_as, 'gone'), 'rule', coalesce(o.state_reason, 'unknown'), 'size', o.size,
+                'bytes_freed',
+                    CASE WHEN g.kept_as IS NULL AND o.fixity IS DISTINCT FROM 'missing' THEN coalesce(o.size, 0) ELSE 0 END,
+                'sweep', o.sweep, 'checksums', coalesce((
+                    SELECT jsonb_object_agg(name, told -> 'value') FROM jsonb_each(o.checksums) AS told_of (name, told)), '{}')))
+        FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS g (id, kept_as, again_at)
+        WHERE o.id = g.id AND o.state = 'purging'
         """,
-        purged,
+        ids,
+        [one.kept_as for one in gone],
+        [one.again_at for one in gone],
     )
     await connection.execute(
         """
         DELETE FROM stored_object o WHERE id = ANY ($1) AND state = 'purged' AND media IS NULL
             AND NOT EXISTS (SELECT FROM upload WHERE stored_object = o.id AND method <> 'proxied')
         """,
-        purged,
+        ids,
     )
 
 
-async def set_purge_failed(connection: Connection, object: int, *, reason: str) -> None:
-    """Try again later: after 10 s, then twice as long each time, up to an hour."""
+async def set_purge_failed(connection: Connection, problems: Mapping[int, str]) -> None:
+    """Try these again later: after 10 s, then twice as long each time, up to an hour. Says what the store answered of each."""
     await connection.execute(
         """
-        UPDATE stored_object SET attempts = attempts + 1, state_reason = $2,
+        UPDATE stored_object o SET attempts = attempts + 1, purge_problem = p.problem,
             next_attempt_at = now() + make_interval(secs => least(10 * 2 ^ least(attempts, 20), 3600))
-        WHERE id = $1 AND state = 'purging'
+        FROM unnest($1::bigint[], $2::text[]) AS p (id, problem) WHERE o.id = p.id AND o.state = 'purging'
         """,
-        object,
-        reason,
+        list(problems),
+        list(problems.values()),
     )

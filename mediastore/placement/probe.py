@@ -11,6 +11,7 @@ from mediastore.database import Database
 from mediastore.errors import MediastoreError
 from mediastore.placement import objects, queries
 from mediastore.placement.errors import StoreNotFound
+from mediastore.placement.objects import Gone
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.placement.schemas import Probe, ProbeStep, StepName
@@ -22,6 +23,10 @@ SIZE = 4096
 Result = TypeVar("Result")
 LEASE_S = 300
 """How long the clean-up leaves the probe's object alone."""
+HIDES = (
+    "the bucket keeps what is deleted as an old version ({how}), and frees nothing by it: give it a lifecycle rule for old "
+    "versions (NoncurrentVersionExpiration), which ends them after some days"
+)
 
 
 class StoreProbe:
@@ -70,9 +75,9 @@ class StoreProbe:
         names: tuple[StepName, ...] = ("write", "head", "read", "list")
         for name in names:
             fine = fine and await _step(steps, name, getattr(trial, name)) is not None
-        if await _step(steps, "delete", trial.delete) and await _step(steps, "gone", trial.gone):
+        if await _step(steps, "delete", trial.delete) is not None and await _step(steps, "gone", trial.gone):
             async with self._database.transaction() as connection:
-                await objects.set_purged(connection, [object])
+                await objects.set_gone(connection, [Gone(id=object)])
 
 
 class Trial:
@@ -105,11 +110,12 @@ class Trial:
             raise StoreError("the store does not list what was written")
         return True
 
-    async def delete(self) -> bool:
-        error = (await self._store.delete([self._key]))[self._key]
-        if error is not None:
-            raise error
-        return True
+    async def delete(self) -> str:
+        """What is worth knowing about how this store deletes."""
+        answer = (await self._store.delete([self._key]))[self._key]
+        if isinstance(answer, StoreError):
+            raise answer
+        return "" if answer is None else HIDES.format(how=answer.how)
 
     async def gone(self) -> bool:
         try:
@@ -126,7 +132,7 @@ async def _step(steps: list[ProbeStep], name: StepName, action: Callable[[], Awa
     except (StoreError, MediastoreError) as error:
         steps.append(ProbeStep(step=name, ok=False, ms=_ms(begun), detail=error.message))
         return None
-    steps.append(ProbeStep(step=name, ok=True, ms=_ms(begun)))
+    steps.append(ProbeStep(step=name, ok=True, ms=_ms(begun), detail=result if isinstance(result, str) else ""))
     return result
 
 

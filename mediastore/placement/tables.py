@@ -126,13 +126,16 @@ class StoredObject(Table, tablename="stored_object"):
         default="{}", help_text="By algorithm the value, who attests it and when, so that a claim is never taken for a fact."
     )
     state = Text(default=None, help_text="How far the bytes have come or gone, so that whatever a crash leaves can be found.")
-    state_reason = Text(default=None, null=True, help_text="Why the bytes have to go, are missing, or could not be removed yet.")
+    state_reason = Text(default=None, null=True, help_text="Why the bytes have to go, or are missing.")
     doomed_at = Timestamptz(
         null=True,
         default=None,
         help_text="When it was decided that the bytes go, so that what waits too long shows in the metrics.",
     )
     attempts = Integer(default=0, help_text="Failed tries to remove the bytes, so that each further one waits longer.")
+    purge_problem = Text(
+        default=None, null=True, help_text="What the store answered when the bytes would not go; null once they have, or before."
+    )
     next_attempt_at = Timestamptz(
         default=TimestamptzNow(),
         help_text="When the bytes are due to go; whoever takes the row moves it ahead, so that nobody else takes it too.",

@@ -24,8 +24,9 @@ class SweepSchedule:
         self._jobs = jobs
 
     async def enqueue_due(self) -> None:
-        """The schedule: a job for each store that is due. What lies in memory is swept where it lies."""
+        """The schedule: a job for each store that is due, and reports that are still open. What lies in memory is swept there."""
         async with self._database.transaction() as connection:
+            await queries.settle_reports(connection)
             for store, kind in sorted(await queries.stores_due(connection)):
                 await self._jobs.enqueue(
                     connection, SWEEP, SweepJob(store=store), dedupe_key=f"{SWEEP} {store}", local=kind == "memory"

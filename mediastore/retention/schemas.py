@@ -87,8 +87,12 @@ class Sweep(Struct, frozen=True, kw_only=True):
     """Of those; in a rehearsal none."""
     objects: int
     """Stored objects of those."""
+    bytes: int
+    """Of those objects."""
     bytes_freed: int
     """As the stores confirmed."""
+    bytes_kept: int
+    """Bytes that nobody can read any more, and that a store keeps as old versions, so that nothing was freed."""
     held: int
     exempt: int
     failed: int

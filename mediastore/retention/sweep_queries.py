@@ -27,7 +27,9 @@ class SweepRow(Struct, frozen=True, kw_only=True):
     found: int
     removed: int
     objects: int
+    bytes: int
     bytes_freed: int
+    bytes_kept: int
     held: int
     exempt: int
     failed: int
@@ -65,10 +67,20 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 SWEEPS = """
 SELECT w.id, w.store, s.name AS store_name, w.dry_run, w.rehearsal, w.approved, w.requested_by, w.state, w.cutoff, w.found,
-    w.removed, w.object_count AS objects, w.bytes_freed, w.held, w.exempt, w.failed, w.stopped_by, w.detail,
-    w.started_at, w.finished_at
+    w.removed, w.object_count AS objects, w.byte_count AS bytes, w.bytes_freed, w.bytes_kept, w.held, w.exempt, w.failed,
+    w.stopped_by, w.detail, w.started_at, w.finished_at
 FROM sweep w JOIN store s ON s.id = w.store
 """
+
+
+ADDED_UP = """
+(bytes_freed, bytes_kept, failed) = (
+    SELECT coalesce(sum(coalesce((o.receipt ->> 'bytes_freed')::bigint, o.size)) FILTER (WHERE o.receipt IS NOT NULL), 0),
+        coalesce(sum(o.size) FILTER (WHERE o.receipt ->> 'answer' <> 'gone'), 0),
+        count(*) FILTER (WHERE o.state = 'purging' AND o.receipt IS NULL)
+    FROM stored_object o WHERE o.sweep = w.id)
+"""
+"""What came of a sweep's decisions. Receipts are written once, so nothing counts twice; older ones don't say what was freed."""
 
 
 async def database_now(connection: Connection) -> datetime:
@@ -126,15 +138,6 @@ async def is_ours(connection: Connection, sweep: int, *, runner: UUID) -> bool:
     )
 
 
-async def decided(connection: Connection, sweep: int) -> tuple[int, int]:
-    """Objects and bytes that this sweep has decided to remove, as their rows say."""
-    row = await connection.fetchrow(
-        "SELECT count(*) AS objects, coalesce(sum(size), 0)::bigint AS bytes FROM stored_object WHERE sweep = $1", sweep
-    )
-    assert row is not None  # noqa: S101 - an aggregate
-    return row["objects"], row["bytes"]
-
-
 async def keep(connection: Connection, sweep: int, *, runner: UUID, lease_s: float) -> bool:
     """Whether the sweep is still this process's, which it stays to the end of the transaction, and for the lease."""
     done = await connection.fetchval(
@@ -149,11 +152,11 @@ async def keep(connection: Connection, sweep: int, *, runner: UUID, lease_s: flo
     return bool(done)
 
 
-COUNTED = {"found", "removed", "object_count", "held", "exempt"}
+COUNTED = {"found", "removed", "object_count", "byte_count", "held", "exempt"}
 
 
 async def count(connection: Connection, sweep: int, **more: int) -> None:
-    """Add to the report: found, removed, object_count, held, exempt."""
+    """Add to the report, by the names of its columns."""
     assert more.keys() <= COUNTED  # noqa: S101 - names of columns, never data
     changes = ", ".join(f"{name} = {name} + ${number}" for number, name in enumerate(more, 2))
     await connection.execute(f"UPDATE sweep SET {changes} WHERE id = $1", sweep, *more.values())
@@ -162,15 +165,10 @@ async def count(connection: Connection, sweep: int, **more: int) -> None:
 async def finish_sweep(
     connection: Connection, sweep: int, *, runner: UUID, state: str, stopped_by: str | None = None, detail: str | None = None
 ) -> None:
-    """Close the report. What was freed is added up from the rows, whoever removed the bytes; what is purged once more, for bytes
-    may still come to its key, is gone by now.
-    """
+    """Close the report. What was freed is added up from the receipts, whoever removed the bytes."""
     await connection.execute(
-        """
-        UPDATE sweep SET state = $3, stopped_by = $4, detail = $5, finished_at = now(),
-            bytes_freed = (SELECT coalesce(sum(size), 0) FROM stored_object WHERE sweep = $1 AND (state = 'purged'
-                OR state = 'purging' AND attempts = 0 AND next_attempt_at > now() + interval '1 hour')),
-            failed = (SELECT count(*) FROM stored_object WHERE sweep = $1 AND state = 'purging' AND attempts > 0)
+        f"""
+        UPDATE sweep w SET state = $3, stopped_by = $4, detail = $5, finished_at = now(), {ADDED_UP}
         WHERE id = $1 AND runner = $2 AND state = 'running'
         """,
         sweep,
@@ -179,6 +177,11 @@ async def finish_sweep(
         stopped_by,
         detail,
     )
+
+
+async def settle_reports(connection: Connection) -> None:
+    """Add up the receipts of ended sweeps anew as long as objects of theirs are still to go. Done twice it changes nothing."""
+    await connection.execute(f"UPDATE sweep w SET {ADDED_UP} WHERE failed > 0 AND state <> 'running'")
 
 
 async def set_brake(connection: Connection, store: int, brake: dict[str, object] | None) -> None:
@@ -429,7 +432,8 @@ async def unfinished(connection: Connection, sweep: int, *, after: int, limit: i
     """Objects that this sweep decided to remove, and whose bytes nobody has removed yet, in order of their ids."""
     rows = await connection.fetch(
         """
-        SELECT id FROM stored_object WHERE sweep = $1 AND state = 'purging' AND attempts = 0 AND id > $2 ORDER BY id LIMIT $3
+        SELECT id FROM stored_object
+        WHERE sweep = $1 AND state = 'purging' AND attempts = 0 AND receipt IS NULL AND id > $2 ORDER BY id LIMIT $3
         """,
         sweep,
         after,

@@ -242,7 +242,6 @@ class Sweeper:
                 raise StoreNotFound("the store was deleted")
             now = await queries.database_now(connection)
             total = await queries.total_objects(connection, store.id)
-            decided, size = await queries.decided(connection, id)
         if abs(self._clock() - now) > CLOCK_DRIFT:
             raise Brake("clock", f"the clocks of this server ({self._clock():%F %T}) and of the database ({now:%F %T}) disagree")
         policy = store.policy()
@@ -253,9 +252,9 @@ class Sweeper:
             cutoff=row.cutoff - timedelta(seconds=policy.grace_s),
             rehearsal=row.rehearsal,
             limited=not (row.approved or row.dry_run),
-            objects=decided,
-            bytes=size,
-            total=total + decided,
+            objects=row.objects,
+            bytes=row.bytes,
+            total=total + row.objects,
         )
 
     async def _run(self, run: Run) -> None:
@@ -365,6 +364,7 @@ class Sweeper:
             found=len(going),
             removed=removed,
             object_count=sum(item.objects for item in going),
+            byte_count=sum(item.bytes for item in going),
             held=sum(item.held for item in due),
             exempt=sum(item.exempt and not item.held for item in due),
         )

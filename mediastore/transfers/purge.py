@@ -1,7 +1,7 @@
 """The second phase of every deletion: bytes that were decided to go leave their store, and the row says so."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from msgspec import Struct
@@ -10,10 +10,10 @@ from mediastore.clock import Clock
 from mediastore.database import Database, DatabaseUnavailable
 from mediastore.errors import MediastoreError
 from mediastore.placement import objects
-from mediastore.placement.objects import Doomed
+from mediastore.placement.objects import Doomed, Gone
 from mediastore.placement.registry import Registry
-from stores.errors import StoreError
-from stores.protocol import Store
+from stores.errors import StoreError, StoreUnavailable
+from stores.protocol import Deletion, Store
 
 PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
 """Between attempts to write down what is gone, while there is no database: what is not written down is removed once more, and
@@ -40,28 +40,26 @@ class Purger:
         "Not there" counts as gone. Safe to repeat, and to be done by two at once: a row becomes purged once.
         """
         try:
-            problems = await self._remove(await self._registry.get(store_id, even_disabled=True), group)
+            answers = await self._remove(await self._registry.get(store_id, even_disabled=True), group)
         except (StoreError, MediastoreError) as error:
-            problems = {doomed.key: error.message for doomed in group}
-        for pause_s in PAUSES_S:
-            try:
-                return await self._note(group, problems)
-            except DatabaseUnavailable:
-                await asyncio.sleep(pause_s)
-        return await self._note(group, problems)
+            answers = {doomed.key: StoreUnavailable(error.message) for doomed in group}
+        done = await self._noted(group, answers)
+        if done.failed:
+            problem = next(answer.message for answer in answers.values() if isinstance(answer, StoreError))
+            self._log.warning("a store did not let go of objects yet", store=store_id, failed=done.failed, reason=problem)
+        return done
 
-    async def _remove(self, store: Store, group: Sequence[Doomed]) -> dict[str, str]:
-        """Remove the bytes; returns what went wrong, by key."""
-        problems: dict[str, str] = {}
+    async def _remove(self, store: Store, group: Sequence[Doomed]) -> Mapping[str, Deletion]:
+        """Remove the bytes; returns what became of each key."""
+        answers: dict[str, Deletion] = {}
         for doomed in group:
             if doomed.maybe_open and store.features.multipart:
                 try:
                     await self._abort(store, doomed)
                 except StoreError as error:
-                    problems[doomed.key] = error.message
-        keys = [doomed.key for doomed in group if doomed.key not in problems]
-        answers = await store.delete(keys) if keys else {}
-        return problems | {key: error.message for key, error in answers.items() if error is not None}
+                    answers[doomed.key] = error
+        keys = [doomed.key for doomed in group if doomed.key not in answers]
+        return answers | dict(await store.delete(keys)) if keys else answers
 
     async def _abort(self, store: Store, doomed: Doomed) -> None:
         if doomed.upload_id is not None:
@@ -71,19 +69,31 @@ class Purger:
             if upload.key == doomed.key:
                 await store.abort_upload(upload.key, upload.upload_id)
 
-    async def _note(self, group: Sequence[Doomed], problems: dict[str, str]) -> Purged:
+    async def _noted(self, group: Sequence[Doomed], answers: Mapping[str, Deletion]) -> Purged:
+        """Write it down as soon as there is a database."""
+        for pause_s in PAUSES_S:
+            try:
+                return await self._note(group, answers)
+            except DatabaseUnavailable:
+                await asyncio.sleep(pause_s)
+        return await self._note(group, answers)
+
+    async def _note(self, group: Sequence[Doomed], answers: Mapping[str, Deletion]) -> Purged:
         """Write down what is gone and what is to be tried again, in order of the rows, as everywhere."""
         now = self._clock()
-        ordered = sorted(group, key=lambda item: item.id)
-        gone = [doomed for doomed in ordered if doomed.key not in problems]
-        again = [doomed for doomed in gone if doomed.bytes_until is not None and doomed.bytes_until > now]
-        final = [doomed.id for doomed in gone if doomed.bytes_until is None or doomed.bytes_until <= now]
+        gone: list[Gone] = []
+        problems: dict[int, str] = {}
+        for doomed in sorted(group, key=lambda item: item.id):
+            answer = answers[doomed.key]
+            if isinstance(answer, StoreError):
+                problems[doomed.id] = answer.message
+                continue
+            late = doomed.bytes_until is not None and doomed.bytes_until > now
+            kept_as = answer.how if answer is not None else None
+            gone.append(Gone(id=doomed.id, kept_as=kept_as, again_at=doomed.bytes_until if late else None))
         async with self._database.transaction() as connection:
-            for doomed in ordered:
-                if doomed.key in problems:
-                    await objects.set_purge_failed(connection, doomed.id, reason=problems[doomed.key])
-            for doomed in again:
-                assert doomed.bytes_until is not None  # noqa: S101 - see above
-                await objects.purge_again(connection, doomed.id, at=doomed.bytes_until)
-            await objects.set_purged(connection, final)
+            if problems:
+                await objects.set_purge_failed(connection, problems)
+            if gone:
+                await objects.set_gone(connection, gone)
         return Purged(gone=len(gone), failed=len(problems))

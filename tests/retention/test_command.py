@@ -37,7 +37,7 @@ def test_a_rehearsal_prints_what_its_run_then_removes(server: Server, admin: htt
     assert listed.returncode == 0, listed.stderr
     assert all(len(line) <= 80 for line in listed.stdout.splitlines()), listed.stdout
     assert "4.8 MiB" in listed.stdout
-    assert re.search(r"2 would be removed \(2 objects\); kept by a hold 1", " ".join(listed.stdout.split()))
+    assert re.search(r"2 would be removed \(2 objects, 4.8 MiB\); kept by a hold 1", " ".join(listed.stdout.split()))
     admin.put("/content/later?ttl_s=1", content=b"later").raise_for_status()
     found = re.search(r"mediastore sweep local --rehearsal (\d+)", " ".join(listed.stdout.split()))
     assert found is not None
