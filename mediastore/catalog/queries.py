@@ -371,10 +371,13 @@ async def set_deleted(connection: Connection, media: int) -> int:
 
 
 async def withdraw_pristine(connection: Connection, media: int) -> bool:
-    """Take back a record that never had content and that nobody has touched since it was made; False where somebody has."""
+    """Take back a record that never had content and that nobody has touched since it was made; False where somebody has, or holds
+    it.
+    """
     gone = await connection.fetchval(
         """
         DELETE FROM media WHERE id = $1 AND status = 'pending' AND revision = 1 AND version = 0
+            AND NOT EXISTS (SELECT FROM hold WHERE media = $1)
             AND NOT EXISTS (SELECT FROM stored_object WHERE media = $1 AND state IN ('writing', 'verifying', 'stored'))
         RETURNING true
         """,

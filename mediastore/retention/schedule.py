@@ -26,6 +26,7 @@ class SweepSchedule:
     async def enqueue_due(self) -> None:
         """The schedule: a job for each store that is due, and reports that are still open. What lies in memory is swept there."""
         async with self._database.transaction() as connection:
+            await queries.end_dead(connection)
             await queries.settle_reports(connection)
             for store, kind in sorted(await queries.stores_due(connection)):
                 await self._jobs.enqueue(

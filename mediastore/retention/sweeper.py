@@ -6,6 +6,7 @@ stalled and wakes finds that it is not the runner any more, and stops.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import uuid4
@@ -27,10 +28,13 @@ from mediastore.placement.errors import StoreNotFound
 from mediastore.placement.objects import Doomed
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.schemas import Retention
+from mediastore.retention import due_queries
 from mediastore.retention import sweep_queries as queries
+from mediastore.retention.brake import Brake, Budget
+from mediastore.retention.due_queries import Due, Mark, Weight, weight_of
 from mediastore.retention.errors import RehearsalInvalid, SweepBraked, SweepNotFound, SweepRunning
 from mediastore.retention.schemas import Sweep, SweepRequest
-from mediastore.retention.sweep_queries import Due, Mark, SweepRow
+from mediastore.retention.sweep_queries import SweepRow, Terms
 from mediastore.transfers.purge import Purger
 
 BATCH = 1000
@@ -41,8 +45,6 @@ LEASE_S = 60
 """How long a sweep waits for a sign of life of its process before another takes it over."""
 RESERVED_S = 300
 """How long the clean-up leaves the bytes to the sweep that decided about them."""
-FEW_OBJECTS = 100
-"""Up to so many the share of a store means nothing."""
 CLOCK_DRIFT = timedelta(minutes=5)
 REHEARSAL_LASTS = timedelta(days=7)
 FIRST_ITEMS = 1000
@@ -57,15 +59,6 @@ async def _go_on(_: Step) -> None:
     """Nothing happens between the steps."""
 
 
-class Brake(Exception):
-    """More would go than the policy allows in one run."""
-
-    def __init__(self, limit: str, reason: str) -> None:
-        super().__init__(reason)
-        self.limit = limit
-        self.reason = reason
-
-
 class Lost(Exception):
     """Another process has taken the sweep over."""
 
@@ -78,11 +71,7 @@ class Run(Struct, kw_only=True):
     policy: Retention
     cutoff: datetime
     rehearsal: int | None
-    limited: bool
-    objects: int = 0
-    """Decided to go so far, in this run and in that of the process before."""
-    bytes: int = 0
-    total: int = 0
+    budget: Budget
 
 
 class Sweeper:
@@ -131,7 +120,15 @@ class Sweeper:
                 await self._release(connection, store, requested_by)
             id = None
             if not asked.dry_run:  # the process of the one before may have died
-                id = await queries.take_over(connection, store.id, runner=self._runner, lease_s=self._lease_s)
+                id = await queries.take_over(
+                    connection,
+                    store.id,
+                    runner=self._runner,
+                    lease_s=self._lease_s,
+                    terms=Terms(rehearsal=asked.rehearsal, approved=approved),
+                )
+                if id is None:
+                    await queries.end_dead(connection, store.id)
             id = id or await queries.begin_sweep(
                 connection,
                 store=store.id,
@@ -142,8 +139,8 @@ class Sweeper:
                 runner=self._runner,
                 lease_s=self._lease_s,
             )
-        if id is None:
-            raise SweepRunning(f"a sweep of {name} is running; its report is at /stores/{name}/sweeps", store=name)
+            if id is None:
+                raise SweepRunning(f"a sweep of {name} is running; its report is at /stores/{name}/sweeps", store=name)
         task = asyncio.create_task(self._conduct(id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -227,7 +224,8 @@ class Sweeper:
         except* Lost:
             self._log.warning("a sweep was taken over by another process", sweep=id)
         except* Brake as stops:
-            await self._pull_brake(id, _first(stops, Brake))
+            with suppress(Lost):
+                await self._pull_brake(id, _first(stops, Brake))
         except* MediastoreError as errors:
             first = _first(errors, MediastoreError)
             self._log.warning("a sweep failed", sweep=id, reason=str(first))
@@ -242,6 +240,7 @@ class Sweeper:
                 raise StoreNotFound("the store was deleted")
             now = await queries.database_now(connection)
             total = await queries.total_objects(connection, store.id)
+            before = await queries.began_before(connection, store.id, id)
         if abs(self._clock() - now) > CLOCK_DRIFT:
             raise Brake("clock", f"the clocks of this server ({self._clock():%F %T}) and of the database ({now:%F %T}) disagree")
         policy = store.policy()
@@ -251,10 +250,14 @@ class Sweeper:
             policy=policy,
             cutoff=row.cutoff - timedelta(seconds=policy.grace_s),
             rehearsal=row.rehearsal,
-            limited=not (row.approved or row.dry_run),
-            objects=row.objects,
-            bytes=row.bytes,
-            total=total + row.objects,
+            budget=Budget(
+                name=store.name,
+                policy=policy,
+                limited=not (row.approved or row.dry_run),
+                spent=Weight(records=row.removed, objects=row.objects, bytes=row.bytes),
+                total=total + row.objects,
+                pause=row.started_at - (before or store.created_at),
+            ),
         )
 
     async def _run(self, run: Run) -> None:
@@ -265,12 +268,12 @@ class Sweeper:
             await self._rehearse(run)
             return
         await self._remove_unfinished(run)
-        if run.limited:
+        if run.budget.limited:
             await self._weigh(run)
         await self._on_step("weighed")
-        await self._sweep_all(run, queries.due_records)
+        await self._sweep_all(run, due_queries.due_records)
         if run.policy.old_versions_ttl_s is not None:
-            await self._sweep_all(run, queries.due_versions)
+            await self._sweep_all(run, due_queries.due_versions)
 
     async def _rehearse(self, run: Run) -> None:
         for select in self._selects(run):
@@ -283,36 +286,14 @@ class Sweeper:
                     await self._count(connection, run, due, going, removed=0)
 
     def _selects(self, run: Run) -> list[Select]:
-        return [queries.due_records, *([queries.due_versions] if run.policy.old_versions_ttl_s is not None else [])]
+        return [due_queries.due_records, *([due_queries.due_versions] if run.policy.old_versions_ttl_s is not None else [])]
 
     async def _weigh(self, run: Run) -> None:
         """Raise `Brake` when the whole of it would be more than one run may remove: before anything is gone."""
-        most = run.policy.max_objects_per_run
-        if run.total > FEW_OBJECTS:
-            most = min(most, int(run.total * run.policy.max_share_per_run))
         async with self._database.connection() as connection:
-            more, size = await queries.weigh(connection, run.store.id, run.policy, cutoff=run.cutoff, most=most)
-        self._check(run, objects=run.objects + more, size=run.bytes + size)
-
-    def _check(self, run: Run, *, objects: int, size: int) -> None:
-        if not run.limited:
-            return
-        policy, name = run.policy, run.store.name
-        if objects > policy.max_objects_per_run:
-            raise Brake(
-                "max_objects_per_run",
-                f"more than {policy.max_objects_per_run} objects of {name} are due at once (max_objects_per_run)",
-            )
-        if policy.max_bytes_per_run is not None and size > policy.max_bytes_per_run:
-            raise Brake(
-                "max_bytes_per_run", f"more than {policy.max_bytes_per_run} bytes of {name} are due at once (max_bytes_per_run)"
-            )
-        if run.total > FEW_OBJECTS and objects > run.total * policy.max_share_per_run:
-            raise Brake(
-                "max_share_per_run",
-                f"more than {policy.max_share_per_run:.0%} of the {run.total} objects of {name} are due at once "
-                "(max_share_per_run)",
-            )
+            more = await due_queries.weigh(connection, run.store.id, run.policy, cutoff=run.cutoff)
+        run.budget.check_pause(more)
+        run.budget.check(more)
 
     async def _sweep_all(self, run: Run, select: Select) -> None:
         """Decide and remove, batch by batch; the bytes of some go while the next are decided."""
@@ -331,15 +312,16 @@ class Sweeper:
             due, after = await self._select(connection, run, select, mark, lock=True)
             await self._on_step("locked")
             going = [item for item in due if not (item.held or item.exempt)]
-            objects_going, bytes_going = sum(item.objects for item in going), sum(item.bytes for item in going)
-            self._check(run, objects=run.objects + objects_going, size=run.bytes + bytes_going)
+            weight = weight_of(going)
+            run.budget.check(weight)
             records = [item.media for item in going if item.object is None]
             versions = [item.object for item in going if item.object is not None]
-            doomed = await queries.remove_records(connection, records, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S)
-            doomed += await queries.remove_versions(connection, versions, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S)
+            doomed = await due_queries.remove_records(connection, records, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S)
+            doomed += await due_queries.remove_versions(
+                connection, versions, sweep=run.id, actor=NOT_A_PERSON, lease_s=RESERVED_S
+            )
             await self._count(connection, run, due, going, removed=len(going))
-        run.objects += objects_going
-        run.bytes += bytes_going
+        run.budget.spend(weight)
         await self._on_step("decided")
         return after, doomed
 
@@ -358,13 +340,14 @@ class Sweeper:
         )
 
     async def _count(self, connection: Connection, run: Run, due: Sequence[Due], going: Sequence[Due], *, removed: int) -> None:
+        weight = weight_of(going)
         await queries.count(
             connection,
             run.id,
             found=len(going),
             removed=removed,
-            object_count=sum(item.objects for item in going),
-            byte_count=sum(item.bytes for item in going),
+            object_count=weight.objects,
+            byte_count=weight.bytes,
             held=sum(item.held for item in due),
             exempt=sum(item.exempt and not item.held for item in due),
         )
@@ -416,10 +399,11 @@ class Sweeper:
         """No other sweep of this store before an administrator has looked; the event is in the store's history."""
         self._log.error("the brake stopped a sweep", sweep=id, stopped_by=stop.limit, reason=stop.reason)
         async with self._database.transaction() as connection:
+            await self._keep(connection, id)
             row = await queries.sweep_by_id(connection, id)
             assert row is not None  # noqa: S101 - it was running
             store = await placement.store_by_id(connection, row.store)
-            if store is not None:
+            if store is not None and not row.dry_run:
                 brake = {"sweep": id, "stopped_by": stop.limit, "reason": stop.reason, "at": self._clock()}
                 await queries.set_brake(connection, store.id, brake)
                 await self._note(connection, store, "brake", Change(after=brake), NOT_A_PERSON)
