@@ -1,7 +1,5 @@
 """Holds: why a record must not go, whatever its expiry, its store's policy or its owner says. And what will happen to it."""
 
-from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 import uuid_utils.compat
@@ -18,6 +16,7 @@ from mediastore.events.schemas import Change
 from mediastore.placement import queries as placement
 from mediastore.retention import hold_queries as queries
 from mediastore.retention.errors import HoldInvalid, HoldNotFound
+from mediastore.retention.outlook import outlook_of
 from mediastore.retention.schemas import Hold, HoldCreate, Outlook
 
 
@@ -75,26 +74,9 @@ class Holds:
             assert store is not None  # noqa: S101 - a store with records is never deleted
             policy = store.policy()
             holds = await queries.holds(connection, row.id)
-            exempt = await queries.matches(connection, row.id, policy.exempt_where)
+            matches = await queries.matches(connection, row.id, policy.exempt_where)
             old = await queries.oldest_version(connection, row.id)
-        grace = timedelta(seconds=policy.grace_s)
-        kept_by = _keeper(row, held=bool(holds), exempt=exempt, tags=policy.exempt_tags)
-        removal_at = row.expires_at + grace if row.expires_at is not None and kept_by == "expiry" else None
-        old_at = None
-        if old is not None and policy.old_versions_ttl_s is not None and kept_by in {"expiry", "nothing"}:
-            old_at = old + timedelta(seconds=policy.old_versions_ttl_s)
-        now = self._clock()
-        return Outlook(
-            pid=row.pid,
-            status=row.status_at(now),
-            decided_by=kept_by,
-            sentence=_sentence(row, kept_by, removal_at, holds, now=now),
-            expires_at=row.expires_at,
-            removal_at=removal_at,
-            restorable=row.status_at(now) == "expired",
-            old_versions_removal_at=old_at,
-            holds=holds,
-        )
+        return outlook_of(row, policy=policy, holds=holds, matches=matches, old_since=old, now=self._clock())
 
     async def _known(self, pid: str, *, caller: Caller) -> MediaRow:
         """The record, expired or not; deleted ones are gone."""
@@ -110,36 +92,3 @@ def _known_id(text: str | None) -> UUID:
         return UUID(text or "")
     except (ValueError, TypeError) as error:
         raise HoldInvalid("say which hold to lift: ?id=, as GET /holds/{pid} lists it") from error
-
-
-def _keeper(
-    row: MediaRow, *, held: bool, exempt: bool, tags: tuple[str, ...]
-) -> Literal["nothing", "expiry", "hold", "exempt_tags", "exempt_where"]:
-    if held:
-        return "hold"
-    if set(tags) & set(row.tags):
-        return "exempt_tags"
-    if exempt:
-        return "exempt_where"
-    return "nothing" if row.expires_at is None else "expiry"
-
-
-def _sentence(row: MediaRow, kept_by: str, removal_at: datetime | None, holds: list[Hold], *, now: datetime) -> str:
-    expired = row.expires_at is not None and row.expires_at <= now
-    when = "" if row.expires_at is None else f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
-    served = f"It expired on {when} and is not served" if expired else f"It expires on {when}"
-    match kept_by:
-        case "hold":
-            people = ", ".join(f"{hold.placed_by} ({hold.reason})" for hold in holds)
-            first = f"{served}, but it" if row.expires_at is not None else "It"
-            return f"{first} is not removed while it is held by {people}."
-        case "exempt_tags":
-            return "It is never removed: its store exempts one of its tags."
-        case "exempt_where":
-            return "It is never removed: its store exempts records with such metadata."
-        case "nothing":
-            return "It is kept for good: it has no expiry."
-        case _:
-            assert removal_at is not None  # noqa: S101 - see `removal_at`
-            restore = "; until then a PATCH of expires_at brings it back" if expired else ""
-            return f"{served}; the sweeper removes it after {removal_at:%Y-%m-%d %H:%M} UTC{restore}."

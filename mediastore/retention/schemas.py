@@ -42,7 +42,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     """From then on it is not served."""
     removal_at: datetime | None
-    """From then on the sweeper removes it; null where it does not."""
+    """From then on the sweeper removes it, holds that end by themselves considered; null where it does not."""
     restorable: bool
     """Whether it has expired, and comes back by a PATCH of `expires_at` before it is removed."""
     old_versions_removal_at: datetime | None
