@@ -184,9 +184,13 @@ async def delete_store(connection: Connection, id: int) -> None:
 
 
 async def check_jsonpath(connection: Connection, path: str) -> None:
-    """Raise `ValueRefused`, with what PostgreSQL says, for a text that is no SQL/JSON path or can't be asked of metadata."""
+    """Raise `ValueRefused`, with what PostgreSQL says, for a text that is no SQL/JSON path or can't be asked of metadata.
+
+    Nor may it be a path to something, `$.camera`, instead of a question with yes or no: `@@` takes the one for a no, and nothing
+    would be exempt.
+    """
     try:
-        await connection.execute("SELECT '{}'::jsonb @@ $1::text::jsonpath", path)
+        await connection.execute("SELECT jsonb_path_match('{}', $1::text::jsonpath)", path)
     except asyncpg.PostgresError as error:
         raise ValueRefused(str(error).splitlines()[0]) from error
 

@@ -308,7 +308,10 @@ class Placement:
             try:
                 await queries.check_jsonpath(connection, where)
             except ValueRefused as error:
-                raise StoreInvalid(f"retention.exempt_where {where!r} is no SQL/JSON path: {error.message}") from error
+                raise StoreInvalid(
+                    f"retention.exempt_where {where!r} is no SQL/JSON path that says yes or no, "
+                    f'such as $.camera == "CAM-3": {error.message}'
+                ) from error
         await self._registry.check(row)
         await self._apart(connection, row)
 

@@ -281,11 +281,11 @@ async def unfinished(connection: Connection, sweep: int, *, after: int, limit: i
 
 
 async def braked(connection: Connection) -> dict[str, str]:
-    """Why sweeps wait, by store."""
+    """Which limit sweeps wait for, by store; nothing that says how much a store holds, for everybody may know this."""
     rows = await connection.fetch(
-        "SELECT name, brake ->> 'reason' AS reason FROM store WHERE brake IS NOT NULL AND deleted_at IS NULL"
+        "SELECT name, brake ->> 'stopped_by' AS stopped_by FROM store WHERE brake IS NOT NULL AND deleted_at IS NULL"
     )
-    return {row["name"]: row["reason"] for row in rows}
+    return {row["name"]: f"sweeps wait for an administrator's word: {row['stopped_by']}" for row in rows}
 
 
 class Totals(Struct, frozen=True, kw_only=True):

@@ -143,7 +143,7 @@ async def test_the_brake_stops_before_anything_is_gone(scene: Scene, policy: dic
     assert (report.state, report.stopped_by, report.removed) == ("stopped", limit, 0)
     assert len(scene.files()) == 300
     health = await scene.services.health.ready()
-    assert (health.status, list(health.brakes)) == ("degraded", ["local"])
+    assert (health.status, health.brakes) == ("degraded", {"local": f"sweeps wait for an administrator's word: {limit}"})
     [event] = await scene.sql("SELECT action, changes FROM history WHERE kind = 'store' AND action = 'brake'")
     assert limit.encode() in bytes(event["changes"])
     with pytest.raises(SweepBraked):
@@ -188,12 +188,22 @@ async def test_h09_a_clock_ten_years_ahead_removes_nothing(scene: Scene) -> None
     [
         {"exempt_where": "$.camera =="},
         {"exempt_where": "no path at all ("},
+        {"exempt_where": "$.camera"},
+        {"exempt_where": '$ ? (@.camera == "CAM-3")'},
+        {"exempt_where": '$.camera ? (@ == "CAM-3")'},
         {"default_ttl_s": 10, "max_ttl_s": 5},
     ],
 )
 async def test_h09_a_policy_that_makes_no_sense_is_refused(scene: Scene, retention: dict[str, Any]) -> None:
     with pytest.raises(StoreInvalid):
         await scene.services.placement.change_store("local", StoreChange(retention=Retention(**retention)), caller=CALLER)
+
+
+@pytest.mark.parametrize(
+    "path", ['$.camera == "CAM-3"', "strict $.depth > 3", "exists($.keep)", '$.camera like_regex "^CAM" && !($.raw == true)']
+)
+async def test_a_path_that_says_yes_or_no_is_a_policy(scene: Scene, path: str) -> None:
+    await scene.policy(exempt_where=path)
 
 
 async def test_one_sweep_at_a_time(scene: Scene) -> None:
