@@ -1,7 +1,7 @@
 """Sweeps in the database: who runs one, what it has come to, and its report."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -250,6 +250,18 @@ async def list_items(connection: Connection, sweep: int, items: Sequence[Due]) -
         [item.due_at for item in items],
         [item.objects for item in items],
         [item.bytes for item in items],
+    )
+
+
+async def forget_items(connection: Connection, store: int, *, after: timedelta) -> None:
+    """Lists of rehearsals that were too old long ago to be carried out; their reports stay."""
+    await connection.execute(
+        """
+        DELETE FROM sweep_item i USING sweep w
+        WHERE w.id = i.sweep AND w.store = $1 AND w.dry_run AND w.started_at < now() - $2::interval
+        """,
+        store,
+        after,
     )
 
 

@@ -47,6 +47,8 @@ RESERVED_S = 300
 """How long the clean-up leaves the bytes to the sweep that decided about them."""
 CLOCK_DRIFT = timedelta(minutes=5)
 REHEARSAL_LASTS = timedelta(days=7)
+LIST_LASTS = timedelta(days=90)
+"""How long one can read what a rehearsal listed, at least: it goes when another is begun."""
 FIRST_ITEMS = 1000
 BEGINNING = Mark(at=datetime(1, 1, 1, tzinfo=UTC), id=0)
 
@@ -119,7 +121,9 @@ class Sweeper:
             if approved and not asked.dry_run:
                 await self._release(connection, store, requested_by)
             id = None
-            if not asked.dry_run:  # the process of the one before may have died
+            if asked.dry_run:
+                await queries.forget_items(connection, store.id, after=LIST_LASTS)
+            else:  # the process of the one before may have died
                 id = await queries.take_over(
                     connection,
                     store.id,

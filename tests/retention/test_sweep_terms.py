@@ -200,3 +200,15 @@ async def test_a_hold_keeps_a_record_whose_first_upload_failed(scene: Scene) -> 
             "held", body(), declared=declared, about=about_record(b"{}"), precondition=always, caller=CALLER
         )
     assert (await scene.services.catalog.read("held", caller=CALLER)).held
+
+
+async def test_lists_of_old_rehearsals_go_when_another_is_begun(scene: Scene) -> None:
+    await scene.policy()
+    await scene.seed(2, expired=True)
+    old = await scene.sweep(dry_run=True)
+    recent = await scene.sweep(dry_run=True)
+    await scene.sql("UPDATE sweep SET started_at = now() - interval '91 days' WHERE id = $1", old.id)
+    new = await scene.sweep(dry_run=True)
+    listed = await scene.sql("SELECT DISTINCT sweep FROM sweep_item ORDER BY sweep")
+    assert [row["sweep"] for row in listed] == [recent.id, new.id]
+    assert (await scene.services.sweeper.report("local", old.id)).found == 2
