@@ -1,6 +1,7 @@
 """What a sweep removes, what keeps things from it, and what stops it."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -252,6 +253,27 @@ async def test_h07_killed_at_any_step_another_process_finishes_it(scene: Scene, 
     assert sum(row["bytes_freed"] for row in reports) == 50 * SIZE, "receipts add up"
 
 
+async def test_h07_killed_when_the_bytes_are_gone_and_no_row_says_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await scene.policy()
+    await scene.seed(50, expired=True)
+
+    async def killed(*_: object) -> None:
+        raise Killed
+
+    dead = scene.another(lease_s=0.2)
+    monkeypatch.setattr(dead._purger, "_note", killed)
+    with pytest.raises((Killed, BaseExceptionGroup)):
+        await dead.sweep("local", SweepRequest(), requested_by="admin")
+    assert scene.files() == set()
+    [row] = await scene.sql("SELECT count(*) AS n FROM stored_object WHERE state = 'purging' AND receipt IS NULL")
+    assert row["n"] == 50
+    await asyncio.sleep(0.3)
+    await scene.services.sweeper.sweep_due(scene.store)
+    await scene.consistent()
+    [report] = await scene.sql("SELECT state, removed, object_count, bytes_freed, failed FROM sweep")
+    assert tuple(report) == ("done", 50, 50, 50 * SIZE, 0)
+
+
 async def test_h08_a_stalled_sweeper_that_wakes_is_fenced(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await scene.policy()
     monkeypatch.setattr("mediastore.retention.sweeper.BATCH", 10)
@@ -342,6 +364,44 @@ async def test_h06_who_was_told_that_a_record_is_kept_keeps_it(
         assert outcome is None or isinstance(outcome, RecordGone), outcome
         kept += row["there"]
     assert 0 < kept < len(STEPS) * 3
+    await scene.consistent()
+
+
+async def test_h06_five_hundred_meetings_and_nothing_that_was_kept_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others change the records in any order, all at once, while two sweepers, one after the other, go through them."""
+    monkeypatch.setattr("mediastore.retention.sweeper.BATCH", 10)
+    await scene.policy(exempt_tags=("keep",), max_share_per_run=1)
+    await scene.seed(500, expired=True)
+    deeds = [extend, keep_for_good, hold, exempt]
+    numbers = list(range(500))
+    random.Random(6).shuffle(numbers)
+    turns = asyncio.Semaphore(6)
+    under_way = asyncio.Event()
+
+    async def decided(step: Step) -> None:
+        if step == "decided":
+            under_way.set()
+
+    async def meet(number: int) -> bool:
+        async with turns:
+            try:
+                await deeds[number % len(deeds)](scene, f"r/{number}")
+            except RecordGone:
+                return False
+            return True
+
+    async def sweep_twice() -> None:
+        for _ in range(2):
+            await scene.another(on_step=decided).sweep("local", SweepRequest(), requested_by="admin")
+
+    sweeping = asyncio.create_task(sweep_twice())
+    await under_way.wait()
+    kept = dict(zip(numbers, await asyncio.gather(*(meet(number) for number in numbers)), strict=True))
+    await sweeping
+    rows = await scene.sql("SELECT pid, deleted_at IS NULL AS there FROM media")
+    there = {int(row["pid"].removeprefix("r/")): row["there"] for row in rows}
+    assert there == kept, "who was told that it is kept, keeps it, and no one else"
+    assert 0 < sum(kept.values()) < 500, "they met"
     await scene.consistent()
 
 
