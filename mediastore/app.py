@@ -23,6 +23,7 @@ from mediastore.accounts.throttle import LoginThrottle
 from mediastore.accounts.tokens import Tokens
 from mediastore.catalog import queries as catalog_queries
 from mediastore.catalog.batch import Batch
+from mediastore.catalog.bulk import Bulk
 from mediastore.catalog.drafts import Drafts
 from mediastore.catalog.history import History
 from mediastore.catalog.history_routes import EventController, history, resolve, revisions
@@ -156,7 +157,15 @@ class Services:
         )
         self.history = History(self.database, clock=clock)
         self.resolver = Resolver(self.database, clock=clock)
-        self.batch = Batch(self.database, catalog=self.catalog, drafts=drafts, max_items=settings.max_batch_items, clock=clock)
+        bulk = Bulk(catalog=self.catalog, drafts=drafts, clock=clock)
+        self.batch = Batch(
+            self.database,
+            bulk=bulk,
+            catalog=self.catalog,
+            drafts=drafts,
+            max_items=settings.max_batch_items,
+            max_answer_bytes=settings.max_answer_bytes,
+        )
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(

@@ -163,6 +163,11 @@ class Borrowed:
                 raise error
 
 
+def collided(error: DatabaseUnavailable) -> bool:
+    """Whether PostgreSQL ended this transaction because of another one: all of it is undone, and can be done again at once."""
+    return isinstance(error.__cause__, asyncpg.TransactionRollbackError)
+
+
 @contextmanager
 def translated() -> Iterator[None]:  # noqa: C901 - one list, most specific first
     """Turn errors of asyncpg and the network into ours, most specific first."""

@@ -77,6 +77,11 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
     MediaChange: {
         "metadata and tags": {"metadata": {"depth": 13.1, "checked": True}, "tags": ["raw", "checked"]},
         "taken away": {"metadata": {"checked": None}, "identifiers": {"CRUISE": None}},
+        "tags one by one": {"add_tags": ["checked"], "remove_tags": ["raw"]},
+        "deep inside": {
+            "set_metadata": [{"path": ["ctd", "casts", 0, "depth"], "value": 12.5}],
+            "remove_metadata": [["ctd", "draft"]],
+        },
         "public from a day on": {"public_at": "2027-01-01T00:00:00Z"},
     },
     BatchRequest: {
@@ -84,7 +89,7 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
             "items": [
                 {"op": "create", "pid": "batch/1", "tags": ["raw"]},
                 {"op": "read", "pid": "batch/1"},
-                {"op": "update", "pid": "batch/1", "metadata": {"depth": 3}},
+                {"op": "update", "pid": "batch/1", "metadata": {"depth": 3}, "add_tags": ["checked"]},
                 {"op": "delete", "pid": "batch/1"},
             ]
         },

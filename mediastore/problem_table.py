@@ -69,6 +69,7 @@ STATUSES: dict[type[Exception], int] = {
     catalog.RevisionMismatch: 412,
     catalog.RevisionNotFound: 404,
     catalog.BatchUndone: 424,
+    catalog.AnswerTooLarge: 413,
     catalog.IdentifierTypeNotFound: 404,
     catalog.IdentifierTypeExists: 409,
     catalog.IdentifierTypeInvalid: 422,

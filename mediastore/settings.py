@@ -48,7 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     max_json_bytes: Count = 16 * 1024 * 1024
     max_metadata_depth: Count = 64
-    max_batch_items: Count = 1000
+    max_batch_items: Count = 10_000
+    max_answer_bytes: Count = 64 * 1024 * 1024
     max_upload_bytes: Count = 5 * 1024**4
     body_idle_timeout_s: Seconds = 60
     presigned_url_ttl_s: Annotated[int, Meta(ge=1, le=604800)] = 900

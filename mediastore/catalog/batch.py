@@ -1,63 +1,68 @@
 """Many creates, reads, updates and deletes in one call, each with its own result."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import uniform
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog import queries
+from mediastore.catalog import bulk_queries
+from mediastore.catalog.bulk import Bulk, Outcome, Room, operation
 from mediastore.catalog.drafts import Drafts
 from mediastore.catalog.errors import BatchUndone, RecordInvalid
-from mediastore.catalog.queries import Inserted, NewMedia
-from mediastore.catalog.schemas import BatchCreate, BatchDelete, BatchItem, BatchRead, BatchUpdate, Media
+from mediastore.catalog.schemas import BatchDelete, BatchItem, BatchUpdate
 from mediastore.catalog.service import Catalog, broken_rule
-from mediastore.clock import Clock
-from mediastore.database import Connection, ConstraintViolated, Database, DatabaseError, ValueRefused, translated
-from mediastore.errors import MediastoreError
+from mediastore.database import (
+    Connection,
+    ConstraintViolated,
+    Database,
+    DatabaseError,
+    DatabaseUnavailable,
+    ValueRefused,
+    collided,
+    translated,
+)
 
 REFUSED = (ConstraintViolated, ValueRefused)
 """What the database alone can say of an item."""
+TOGETHER = 1000
+"""Items of one kind that share their statements: more would only make each statement longer."""
+TRIES = 5
+"""Of a transaction that met another one which changed the same rows in another order."""
 
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one item: its record, an error, or neither for a delete."""
-
-    op: str
-    pid: str | None
-    media: Media | None = None
-    error: MediastoreError | None = None
+Group: TypeAlias = Sequence[BatchItem | Outcome]
+Scope: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+"""What makes some items one: a transaction of their own, or a savepoint inside that of the whole batch."""
+Result = TypeVar("Result")
 
 
 class Batch:
-    def __init__(self, database: Database, *, catalog: Catalog, drafts: Drafts, max_items: int, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, bulk: Bulk, catalog: Catalog, drafts: Drafts, max_items: int, max_answer_bytes: int
+    ) -> None:
         self._database = database
+        self._bulk = bulk
         self._catalog = catalog
         self._drafts = drafts
         self._max_items = max_items
-        self._clock = clock
+        self._max_answer_bytes = max_answer_bytes
         self._decoder: msgspec.json.Decoder[BatchItem] = msgspec.json.Decoder(BatchItem)
 
     async def run(self, items: Sequence[Raw], *, atomic: bool, caller: Caller) -> list[Outcome]:
         """An outcome for each item, in their order. Atomic: one error undoes all.
 
-        Neighbouring creates go to the database together, which is what makes a thousand of them quick.
+        Neighbours of one kind go to the database together, which is what makes thousands of them quick.
         """
         if len(items) > self._max_items:
             raise RecordInvalid(f"{len(items)} items are too many for one call; send at most {self._max_items}", items=len(items))
         parsed = [self._parse(item) for item in items]
         await self._drafts.refresh_rules()
-        if atomic:
-            return await self._atomically(parsed, caller=caller)
-        outcomes: list[Outcome] = []
-        for group in _groups(parsed):
-            if len(group) > 1:
-                outcomes += await self._create_together(group, caller=caller)
-            else:
-                outcomes.append(await self._alone(group[0], caller=caller))
-        if any(outcome.op == "delete" for outcome in outcomes):
+        outcomes = await (self._atomically(parsed, caller=caller) if atomic else self._each(parsed, caller=caller))
+        if any(outcome.op == "delete" and outcome.error is None for outcome in outcomes):
             self._catalog.doomed()
         return outcomes
 
@@ -67,28 +72,64 @@ class Batch:
         except (msgspec.DecodeError, RecursionError) as error:
             return Outcome(op="unknown", pid=None, error=RecordInvalid(f"the item can't be read: {error}"))
 
-    async def _atomically(self, parsed: Sequence[BatchItem | Outcome], *, caller: Caller) -> list[Outcome]:
-        try:
-            outcomes = await self._all_or_nothing(_groups(parsed), caller=caller)
-        except REFUSED:
-            # The database refused one of some that went together: one by one it shows which.
-            outcomes = await self._all_or_nothing([[item] for item in parsed], caller=caller)
-        if any(outcome.error for outcome in outcomes):
-            return _undone(parsed, outcomes)
-        if any(outcome.op == "delete" for outcome in outcomes):
-            self._catalog.doomed()
+    async def _each(self, parsed: Group, *, caller: Caller) -> list[Outcome]:
+        """Every item stands for itself. When the database leaves half-way, what was done says so, and the rest says why not."""
+        outcomes: list[Outcome] = []
+        room = Room(self._max_answer_bytes)
+        for group in _groups(parsed):
+            try:
+                outcomes += await self._settled(group, self._database.transaction, caller=caller, room=room, retried=True)
+            except DatabaseError as error:
+                if not outcomes:
+                    raise
+                rest = parsed[len(outcomes) :]
+                return outcomes + [Outcome(op=operation(item), pid=item.pid, error=error) for item in rest]
         return outcomes
 
-    async def _all_or_nothing(self, groups: Sequence[Sequence[BatchItem | Outcome]], *, caller: Caller) -> list[Outcome]:
+    async def _settled(self, group: Group, scope: Scope, *, caller: Caller, room: Room, retried: bool) -> list[Outcome]:
+        """The group's outcomes. Where the database refuses one of them, halves find out which; those before it go first."""
+
+        async def work() -> list[Outcome]:
+            with translated():
+                async with scope() as connection:
+                    return await self._bulk.perform(connection, group, caller=caller, room=room)
+
+        before = room.left
+        try:
+            return await _again(work) if retried else await work()
+        except REFUSED as error:
+            room.left = before
+            if len(group) == 1:
+                item = group[0]
+                told = broken_rule(error, item.pid or "") if isinstance(error, ConstraintViolated) else error
+                return [Outcome(op=operation(item), pid=item.pid, error=told)]
+        middle = len(group) // 2
+        first = await self._settled(group[:middle], scope, caller=caller, room=room, retried=retried)
+        return first + await self._settled(group[middle:], scope, caller=caller, room=room, retried=retried)
+
+    async def _atomically(self, parsed: Group, *, caller: Caller) -> list[Outcome]:
+        try:
+            outcomes = await _again(lambda: self._all_or_nothing(parsed, caller=caller, alone=False))
+        except REFUSED:
+            # The database refused one of some that went together: halves, behind savepoints, show which.
+            outcomes = await _again(lambda: self._all_or_nothing(parsed, caller=caller, alone=True))
+        return _undone(parsed, outcomes) if any(outcome.error for outcome in outcomes) else outcomes
+
+    async def _all_or_nothing(self, parsed: Group, *, caller: Caller, alone: bool) -> list[Outcome]:
         """The outcomes up to the first group with an error, for which everything is undone."""
         outcomes: list[Outcome] = []
+        room = Room(self._max_answer_bytes)
         try:
             async with self._database.transaction() as connection:
-                for group in groups:
-                    if len(group) > 1:
-                        done = await self._insert_together(connection, group, caller=caller)
+                # All that will be locked, at once and in one order: two batches then don't wait for each other in a circle.
+                changed = [item.pid for item in parsed if isinstance(item, BatchUpdate | BatchDelete)]
+                if changed:
+                    await bulk_queries.sizes(connection, changed, lock=True)
+                for group in _groups(parsed):
+                    if alone:
+                        done = await self._settled(group, lambda: _savepoint(connection), caller=caller, room=room, retried=False)
                     else:
-                        done = [await self._guarded(connection, group[0], caller=caller)]
+                        done = await self._bulk.perform(connection, group, caller=caller, room=room)
                     outcomes += done
                     if any(outcome.error for outcome in done):
                         raise _Undo
@@ -96,118 +137,45 @@ class Batch:
             pass
         return outcomes
 
-    async def _alone(self, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
-        async with self._database.transaction() as connection:
-            return await self._guarded(connection, item, caller=caller)
-
-    async def _guarded(self, connection: Connection, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
-        """One item inside a transaction, behind a savepoint: an item with an error does nothing."""
-        try:
-            with translated():
-                async with connection.transaction():
-                    outcome = await self._in(connection, item, caller=caller)
-                    if outcome.error is not None:
-                        raise _Undo(outcome)
-                    return outcome
-        except _Undo as undo:
-            return undo.outcome
-        except ConstraintViolated as error:
-            return Outcome(op=_op(item), pid=item.pid, error=broken_rule(error, item.pid or ""))
-        except ValueRefused as error:
-            return Outcome(op=_op(item), pid=item.pid, error=error)
-
-    async def _in(self, connection: Connection, item: BatchItem | Outcome, *, caller: Caller) -> Outcome:
-        """One item inside a transaction; the error of the item itself is its outcome."""
-        if isinstance(item, Outcome):
-            return item
-        now, media, pid = self._clock(), None, item.pid
-        try:
-            match item:
-                case BatchCreate():
-                    new = await self._draft(item, caller=caller, now=now)
-                    pid = new.pid
-                    inserted = await self._catalog.insert(connection, new, caller=caller)
-                    media = new.shown(inserted.created_at)
-                case BatchRead():
-                    row = await queries.media_by_pid(connection, item.pid)
-                    media = self._catalog.readable(row, item.pid, caller=caller, now=now).shown(now)
-                case BatchUpdate():
-                    revisions = None if item.revision is None else [item.revision]
-                    media = await self._catalog.change_in(connection, item.pid, item, revisions=revisions, caller=caller, now=now)
-                case BatchDelete():
-                    revisions = None if item.revision is None else [item.revision]
-                    await self._catalog.delete_in(connection, item.pid, revisions=revisions, caller=caller, now=now)
-        except DatabaseError:
-            raise
-        except MediastoreError as error:
-            return Outcome(op=_op(item), pid=pid, error=error)
-        return Outcome(op=_op(item), pid=pid, media=media)
-
-    async def _create_together(self, items: Sequence[BatchItem | Outcome], *, caller: Caller) -> list[Outcome]:
-        try:
-            async with self._database.transaction() as connection:
-                return await self._insert_together(connection, items, caller=caller)
-        except REFUSED:
-            # One of them breaks a rule that only the database sees; alone each gets its own answer.
-            return [await self._alone(item, caller=caller) for item in items]
-
-    async def _insert_together(
-        self, connection: Connection, items: Sequence[BatchItem | Outcome], *, caller: Caller
-    ) -> list[Outcome]:
-        now = self._clock()
-        drafts: list[NewMedia | Outcome] = []
-        first: dict[str, NewMedia] = {}
-        for item in items:
-            assert isinstance(item, BatchCreate)  # noqa: S101 - see _groups
-            try:
-                draft = await self._draft(item, caller=caller, now=now)
-            except MediastoreError as error:
-                drafts.append(Outcome(op="create", pid=item.pid, error=error))
-                continue
-            drafts.append(draft)
-            first.setdefault(draft.pid, draft)
-        inserted = await queries.insert_medias(connection, list(first.values()), request_id=caller.request_id)
-        outcomes = [_created(draft, first, inserted) if isinstance(draft, NewMedia) else draft for draft in drafts]
-        left = [draft for draft, outcome in zip(drafts, outcomes, strict=True) if isinstance(draft, NewMedia) and outcome is None]
-        errors = iter(await self._catalog.left_out(connection, left) if left else ())
-        return [
-            outcome or Outcome(op="create", pid=draft.pid, error=next(errors))
-            for draft, outcome in zip(drafts, outcomes, strict=True)
-        ]
-
-    async def _draft(self, item: BatchCreate, *, caller: Caller, now: datetime) -> NewMedia:
-        require(caller.identity, "write", to="create records")
-        return await self._drafts.new(item.pid or self._catalog.mint(), item, owner=caller.identity.name, now=now)
-
-
-def _created(draft: NewMedia, first: dict[str, NewMedia], inserted: dict[str, Inserted]) -> Outcome | None:
-    """None where the record was left out; of several with one PID the first is the one."""
-    if first[draft.pid] is draft and draft.pid in inserted:
-        return Outcome(op="create", pid=draft.pid, media=draft.shown(inserted[draft.pid].created_at))
-    return None
-
 
 class _Undo(Exception):
     """Rolls the transaction back."""
 
-    @property
-    def outcome(self) -> Outcome:
-        outcome: Outcome = self.args[0]
-        return outcome
+
+@asynccontextmanager
+async def _savepoint(connection: Connection) -> AsyncIterator[Connection]:
+    async with connection.transaction():
+        yield connection
 
 
-def _groups(items: Sequence[BatchItem | Outcome]) -> list[list[BatchItem | Outcome]]:
-    """Runs of neighbouring creates, and everything else one by one."""
+async def _again(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do it, and again when PostgreSQL ended it because two transactions waited for each other: it undid all of it."""
+    for left in range(TRIES - 1, -1, -1):
+        try:
+            return await work()
+        except DatabaseUnavailable as error:
+            if left == 0 or not collided(error):
+                raise
+            await asyncio.sleep(uniform(0.01, 0.1))  # noqa: S311 - so that the two don't meet again
+    raise AssertionError
+
+
+def _groups(items: Group) -> list[list[BatchItem | Outcome]]:
+    """Runs of neighbours of one kind. No record is changed twice in one."""
     groups: list[list[BatchItem | Outcome]] = []
+    seen: set[str | None] = set()
     for item in items:
-        if isinstance(item, BatchCreate) and groups and isinstance(groups[-1][0], BatchCreate):
-            groups[-1].append(item)
-        else:
-            groups.append([item])
+        kind = type(item)
+        begins = not groups or type(groups[-1][0]) is not kind or len(groups[-1]) == TOGETHER
+        if begins or (item.pid in seen and isinstance(item, BatchUpdate | BatchDelete)):
+            groups.append([])
+            seen = set()
+        groups[-1].append(item)
+        seen.add(item.pid)
     return groups
 
 
-def _undone(parsed: Sequence[BatchItem | Outcome], outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _undone(parsed: Group, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The items that failed keep their errors; the others say that they were undone."""
     result = []
     for index, item in enumerate(parsed):
@@ -215,10 +183,6 @@ def _undone(parsed: Sequence[BatchItem | Outcome], outcomes: Sequence[Outcome]) 
         if outcome is None or outcome.error is None:
             pid = item.pid
             error = BatchUndone("another item of this atomic batch failed, so this one was not done", pid=pid)
-            outcome = Outcome(op=_op(item), pid=pid, error=error)
+            outcome = Outcome(op=operation(item), pid=pid, error=error)
         result.append(outcome)
     return result
-
-
-def _op(item: BatchItem | Outcome) -> str:
-    return item.op if isinstance(item, Outcome) else str(item.__struct_config__.tag)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 from mediastore.accounts.access import owns
 from mediastore.accounts.errors import NotAllowed
 from mediastore.accounts.schemas import Identity
+from mediastore.catalog.edits import edited
 from mediastore.catalog.errors import RecordInvalid
 from mediastore.catalog.merge import MOST_DIGITS, check_numbers, depth, holds_nul, merge_patch, same_json
 from mediastore.catalog.pids import check_pid
@@ -73,6 +74,8 @@ class Drafts:
         if "public_at" in given:
             new["public_at"] = sensible(given["public_at"], name="public_at")
         new |= {name: _distinct(given[name] or []) for name in ("tags", "readers", "writers") if name in given}
+        if change.add_tags or change.remove_tags:
+            new["tags"] = _retagged(new.get("tags", row.tags), add=change.add_tags, remove=change.remove_tags)
         _check_texts(new.get("tags", []))
         store = await self._rules.store(given.get("store", row.store_name)) if given.keys() & STORE_MATTERS else None
         if "store" in given and store is not None:
@@ -83,8 +86,8 @@ class Drafts:
             )
         elif store is not None:
             new["expires_at"] = limited(store, row.expires_at, now=now)
-        if "metadata" in given:
-            new["metadata"] = self._merged(row.metadata, given["metadata"])
+        if "metadata" in given or change.set_metadata or change.remove_metadata:
+            new["metadata"] = self._remade(row.metadata, change)
         identifiers = None
         if "identifiers" in given:
             before = msgspec.json.decode(row.identifiers)
@@ -104,21 +107,30 @@ class Drafts:
         text = bytes(metadata)
         if not text.lstrip().startswith(b"{"):
             raise RecordInvalid('metadata has to be a JSON object, such as {"depth": 12.5}')
-        if holds_nul(metadata):
+        self._check_value(metadata)
+
+    def _check_value(self, value: Raw) -> None:
+        if holds_nul(value):
             raise RecordInvalid("metadata must not hold the character U+0000: the database can't keep it")
         try:
-            check_numbers(metadata)
-            levels = depth(metadata)
+            check_numbers(value)
+            levels = depth(value)
         except (ValueError, ArithmeticError, msgspec.DecodeError) as error:
             raise RecordInvalid(f"metadata must not hold a number of more than {MOST_DIGITS} digits, written out") from error
         if levels > self._max_depth:
             raise RecordInvalid(f"metadata is nested {levels} deep; {self._max_depth} levels are allowed", depth=levels)
 
-    def _merged(self, target: Raw, patch: Raw) -> Raw:
-        self.check_metadata(patch)
-        merged = merge_patch(target, patch)
-        self.check_metadata(merged)
-        return merged
+    def _remade(self, metadata: Raw, change: MediaChange) -> Raw:
+        """The metadata after the change."""
+        if isinstance(change.metadata, Raw):
+            self.check_metadata(change.metadata)
+            metadata = merge_patch(metadata, change.metadata)
+        if change.set_metadata or change.remove_metadata:
+            for edit in change.set_metadata:
+                self._check_value(edit.value)
+            metadata = edited(metadata, put=change.set_metadata, removed=change.remove_metadata)
+        self.check_metadata(metadata)
+        return metadata
 
     def _may(self, row: MediaRow, change: MediaChange, identity: Identity) -> None:
         touched = [name for name in OWNERS_ALONE if getattr(change, name) is not UNSET]
@@ -180,6 +192,18 @@ def _differences(before: MediaRow, after: MediaRow, new: Mapping[str, object]) -
         if not same:
             differences["store" if name == "store_name" else name] = Change(before=old, after=now)
     return differences
+
+
+MOST_TAGS = 1000
+
+
+def _retagged(tags: list[str], *, add: list[str], remove: list[str]) -> list[str]:
+    """What is added goes to the end; what is both added and removed is gone."""
+    gone = set(remove)
+    kept = [tag for tag in dict.fromkeys([*tags, *add]) if tag not in gone]
+    if len(kept) > MOST_TAGS:
+        raise RecordInvalid(f"a record has at most {MOST_TAGS} tags; it would have {len(kept)}", tags=len(kept))
+    return kept
 
 
 def _distinct(items: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ CatalogError
 ├── RevisionMismatch        the record was changed by someone else in the meantime
 ├── RevisionNotFound        the record never had this revision
 ├── BatchUndone             another item of an atomic batch failed, so this one was undone
+├── AnswerTooLarge          the records before this one of a batch fill its answer
 ├── IdentifierTypeNotFound
 ├── IdentifierTypeExists
 ├── IdentifierTypeInvalid   the pattern is not one
@@ -72,6 +73,10 @@ class RevisionNotFound(CatalogError):
 
 class BatchUndone(CatalogError):
     code = "batch_undone"
+
+
+class AnswerTooLarge(CatalogError):
+    code = "answer_too_large"
 
 
 class IdentifierTypeNotFound(CatalogError):

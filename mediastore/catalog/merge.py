@@ -45,7 +45,16 @@ def check_numbers(value: Raw) -> None:
 
 def merge_patch(target: Raw, patch: Raw) -> Raw:
     """The target with the patch merged in."""
-    return Raw(_encoder.encode(_merged(_decoder.decode(target), _decoder.decode(patch))))
+    return encode(_merged(decode(target), decode(patch)))
+
+
+def decode(value: Raw) -> Any:
+    """The value, for a change of it; `encode` makes it a text again that says the same."""
+    return _decoder.decode(value)
+
+
+def encode(value: object) -> Raw:
+    return Raw(_encoder.encode(value))
 
 
 def same_json(one: Raw, other: Raw) -> bool:

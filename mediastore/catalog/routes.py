@@ -9,7 +9,8 @@ from litestar.response import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT, HTTP_304_NOT_MODIFIED
 
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog.batch import Batch, Outcome
+from mediastore.catalog.batch import Batch
+from mediastore.catalog.bulk import Outcome
 from mediastore.catalog.identifier_types import IdentifierTypes
 from mediastore.catalog.schemas import (
     BatchAnswer,

@@ -29,6 +29,14 @@ Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its offse
 Ttl = Annotated[int, Meta(ge=1, le=3_153_600_000, description="Seconds from now, at most 100 years")]
 JsonObject = Annotated[Raw, Meta(description="Any JSON object", extra_json_schema={"type": "object"})]
 """Kept as its bytes: numbers stay as exact as they were written."""
+JsonValue = Annotated[
+    Raw, Meta(description="Any JSON", extra_json_schema={"type": ["object", "array", "string", "number", "boolean", "null"]})
+]
+Step: TypeAlias = Annotated[str, Meta(max_length=1000)] | Annotated[int, Meta(ge=0, le=1_000_000)]
+MetadataPath = Annotated[
+    list[Step],
+    Meta(max_length=100, description="Names of members and places in arrays, from the outside in", examples=[["ctd", 0]]),
+]
 
 
 class IdentifierTypeCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,12 +88,26 @@ class MediaCreate(MediaFields, frozen=True, kw_only=True, forbid_unknown_fields=
     """Left out: one is minted."""
 
 
+class MetadataEdit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value at a path of the metadata. The empty path is all of it."""
+
+    path: MetadataPath
+    value: JsonValue
+
+
 class MediaChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A JSON merge patch (RFC 7396) of a record: what is left out stays, null takes away."""
+    """A JSON merge patch (RFC 7396) of a record: what is left out stays, null takes away.
+
+    The patch goes first; then come the values at paths, then what is taken away.
+    """
 
     identifiers: dict[TypeName, Value | None] | UnsetType = UNSET
     metadata: JsonObject | UnsetType = UNSET
+    set_metadata: Annotated[list[MetadataEdit], Meta(max_length=1000)] = []
+    remove_metadata: Annotated[list[Annotated[MetadataPath, Meta(min_length=1)]], Meta(max_length=1000)] = []
     tags: Tags | UnsetType | None = UNSET
+    add_tags: Tags = []
+    remove_tags: Tags = []
     store: str | UnsetType = UNSET
     ttl_s: Ttl | UnsetType | None = UNSET
     expires_at: Moment | UnsetType | None = UNSET

@@ -155,17 +155,10 @@ class Catalog:
         """Delete inside the caller's transaction; afterwards the caller calls `doomed`."""
         row = await self.locked(connection, pid, caller=caller, now=now, to="delete")
         check_revision(row, revisions)
-        if not owns(row, caller.identity):
-            raise NotAllowed(f"only the owner or an administrator may delete {pid}", pid=pid)
-        if row.held:
-            raise RecordHeld(f"{pid} is held: nobody deletes it before the hold is lifted; GET /holds/{pid} says why", pid=pid)
-        await objects.doom_all_of(connection, row.id, reason="deleted")
+        check_deletable(row, caller)
+        await objects.doom_all_of(connection, [row.id], reason="deleted")
         revision = await queries.set_deleted(connection, row.id)
-        changes = {
-            "status": Change(before=row.status, after="deleted"),
-            "identifiers": Change(before=row.identifiers, after={}),
-        }
-        await self.note(connection, row, "deleted", changes, revision=revision, caller=caller)
+        await self.note(connection, row, "deleted", deletion(row), revision=revision, caller=caller)
 
     def doomed(self) -> None:
         """Objects were doomed in a transaction that is committed: their bytes can go."""
@@ -251,6 +244,24 @@ def check_revision(row: MediaRow, revisions: list[int] | None) -> None:
             pid=row.pid,
             revision=row.revision,
         )
+
+
+def check_deletable(row: MediaRow, caller: Caller) -> None:
+    """Raise unless this caller may delete the record, and nothing stands against it."""
+    if not owns(row, caller.identity):
+        raise NotAllowed(f"only the owner or an administrator may delete {row.pid}", pid=row.pid)
+    if row.held:
+        raise RecordHeld(
+            f"{row.pid} is held: nobody deletes it before the hold is lifted; GET /holds/{row.pid} says why", pid=row.pid
+        )
+
+
+def deletion(row: MediaRow) -> dict[str, Change]:
+    """What a deletion changes."""
+    return {
+        "status": Change(before=row.status, after="deleted"),
+        "identifiers": Change(before=row.identifiers, after={}),
+    }
 
 
 def not_found(pid: str, caller: Caller) -> RecordNotFound:

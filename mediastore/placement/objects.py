@@ -144,8 +144,8 @@ async def doom_again(connection: Connection, *, store: int, key: str, reason: st
     )
 
 
-async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s: float = 0) -> int:
-    """Decide that every object of a record goes; returns how many.
+async def doom_all_of(connection: Connection, medias: Sequence[int], *, reason: str, wait_s: float = 0) -> int:
+    """Decide that every object of these records goes; returns how many.
 
     What is being written is left to its upload, which will find its record gone: bytes may still be on their way to the key.
     """
@@ -153,9 +153,9 @@ async def doom_all_of(connection: Connection, media: int, *, reason: str, wait_s
         """
         UPDATE stored_object SET state = 'purging', state_reason = $2, doomed_at = now(),
             next_attempt_at = now() + make_interval(secs => $3)
-        WHERE media = $1 AND state NOT IN ('writing', 'verifying', 'purging', 'purged') RETURNING id
+        WHERE media = ANY ($1) AND state NOT IN ('writing', 'verifying', 'purging', 'purged') RETURNING id
         """,
-        media,
+        medias,
         reason,
         wait_s,
     )
