@@ -25,9 +25,13 @@ from mediastore.catalog import queries as catalog_queries
 from mediastore.catalog.batch import Batch
 from mediastore.catalog.bulk import Bulk
 from mediastore.catalog.drafts import Drafts
+from mediastore.catalog.exports import Exports
 from mediastore.catalog.history import History
 from mediastore.catalog.history_routes import EventController, history, resolve, revisions
 from mediastore.catalog.identifier_types import IdentifierTypes
+from mediastore.catalog.imports import Imports
+from mediastore.catalog.intake import Intake
+from mediastore.catalog.interchange_routes import InterchangeController, LineLimits
 from mediastore.catalog.resolve import Resolver
 from mediastore.catalog.routes import IdentifierTypeController, MediaController, versions
 from mediastore.catalog.rules import Rules
@@ -157,15 +161,19 @@ class Services:
         )
         self.history = History(self.database, clock=clock)
         self.resolver = Resolver(self.database, clock=clock)
-        bulk = Bulk(catalog=self.catalog, drafts=drafts, clock=clock)
         self.batch = Batch(
             self.database,
-            bulk=bulk,
+            bulk=Bulk(catalog=self.catalog, drafts=drafts, clock=clock),
             catalog=self.catalog,
             drafts=drafts,
             max_items=settings.max_batch_items,
             max_answer_bytes=settings.max_answer_bytes,
         )
+        self.imports = Imports(
+            Intake(self.database, catalog=self.catalog, drafts=drafts, pid_prefix=settings.pid_prefix, clock=clock),
+            credentials=self.credentials,
+        )
+        self.exports = Exports(self.database, credentials=self.credentials, clock=clock)
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(
@@ -388,6 +396,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "batch": services.batch,
         "record_history": services.history,
         "resolver": services.resolver,
+        "imports": services.imports,
+        "exports": services.exports,
         "uploads": services.uploads,
         "direct_uploads": services.direct_uploads,
         "part_receiver": services.part_receiver,
@@ -401,6 +411,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
+        "line_limits": LineLimits(longest=settings.max_json_bytes, idle_timeout_s=settings.body_idle_timeout_s),
     }
     api = Router(
         "/api/v1",
@@ -413,6 +424,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             UpkeepController,
             JobController,
             MediaController,
+            InterchangeController,
             ContentController,
             UploadController,
             HoldController,

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from mediastore.catalog.interchange_schemas import ImportLine
 from mediastore.catalog.pids import LONGEST
 from mediastore.catalog.schemas import Media, MediaCreate, ResolvedMany
 from mediastore.openapi_schemas import Json, without_null
@@ -28,6 +29,8 @@ class Detail(Struct, frozen=True, kw_only=True):
     form: type | Json | None = None
     """The struct whose fields a form may have, beside the file, or the form's own schema."""
     gives_bytes: bool = False
+    takes_lines: type | None = None
+    """What each line of an NDJSON body is."""
     answers: Mapping[int, tuple[str, ...]] = MappingProxyType({})
     """Every status that is no refusal, each with its headers, from `HEADERS`. Empty: the handler's status without any."""
     kinds: Mapping[int, type] = MappingProxyType({})
@@ -88,6 +91,10 @@ DETAILS: Mapping[str, Detail] = {
     ),
     "media_batch": Detail(public=True),
     "media_change": Detail(answers={200: ("ETag",)}),
+    "media_export_records": Detail(public=True, said={200: "A record a line; cut short, it has no end of its own"}),
+    "media_import_records": Detail(
+        takes_lines=ImportLine, said={200: "A line for each record that was not taken, then the counts"}
+    ),
     "media_create": Detail(answers={201: RECORD_WRITTEN}),
     "media_list": Detail(public=True),
     "media_read": Detail(

@@ -16,6 +16,7 @@ from litestar.types.internal_types import PathParameterDefinition
 from msgspec import Struct
 
 from mediastore.http.bodies import BODY, OPTIONAL
+from mediastore.http.ndjson import NDJSON
 from mediastore.http.problems import PROBLEM_TYPE, Problem
 from mediastore.openapi_details import (
     ASKED,
@@ -86,7 +87,12 @@ def describe_app(app: Litestar) -> Json:
     """The whole document, as JSON."""
     document: Json = app.openapi_schema.to_schema()
     operations = list(_operations(app, document))
-    kinds = [kind for each in operations for kind in (each.body, each.answer, *each.detail.kinds.values()) if kind is not None]
+    kinds = [
+        kind
+        for each in operations
+        for kind in (each.body, each.answer, each.detail.takes_lines, *each.detail.kinds.values())
+        if kind is not None
+    ]
     schemas = Schemas([*kinds, Problem])
     for each in operations:
         _complete(each, schemas)
@@ -159,6 +165,9 @@ def _body(each: Operation, schemas: Schemas) -> Json | None:
     if each.detail.form is not None:
         fields = each.detail.form
         return {FORM_TYPE: {"schema": form(schemas.component(fields)["properties"]) if isinstance(fields, type) else fields}}
+    if each.detail.takes_lines is not None:
+        # The schema is that of each line: the dialect of this version has no word for several of them. Bytes are taken as well.
+        return {NDJSON: {"schema": schemas.of(each.detail.takes_lines)}, OCTETS: {"schema": BYTES}}
     return {OCTETS: {"schema": BYTES}} if each.detail.takes_bytes else None
 
 
@@ -172,7 +181,8 @@ def _answer(each: Operation, status: int, schemas: Schemas) -> Json:
         return answer
     kind = each.detail.kinds.get(status, each.answer)
     if kind is not None:
-        content: Json = {"application/json": {"schema": schemas.of(kind)}}
+        lines = each.handler.media_type == NDJSON
+        content: Json = {NDJSON if lines else "application/json": {"schema": schemas.of(kind)}}
     elif each.detail.gives_bytes:
         content = {"*/*": {"schema": BYTES}}
     else:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate, KeyCreate, LoginRequest, Token, TokenRequest
+from mediastore.catalog.interchange_schemas import ExportRequest
 from mediastore.catalog.schemas import (
     BatchRequest,
     IdentifierTypeCreate,
@@ -95,6 +96,7 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         },
         "all or nothing": {"items": [{"op": "create", "pid": "batch/2"}, {"op": "create", "pid": "batch/3"}], "atomic": True},
     },
+    ExportRequest: {"all of them": {}, "going on": {"after": PID}},
     StoreCreate: {
         "filesystem": {"name": "scratch", "kind": "filesystem", "path": "scratch", "retention": {"default_ttl_s": 604800}},
         "s3": {"name": "archive", "kind": "s3", "bucket": "products", "prefix": "mediastore/", "s3_config": "ceph"},

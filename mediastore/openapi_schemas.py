@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, get_args
 import msgspec
 from msgspec import inspect
 
+from mediastore.catalog.interchange_schemas import ImportReport
 from mediastore.catalog.schemas import BatchItem, BatchRequest, BatchResult
 from mediastore.events.schemas import Change, Event
 from mediastore.http.problems import Problem
@@ -15,6 +16,7 @@ Json: TypeAlias = dict[str, Any]
 EXACT: Mapping[tuple[type, str], Any] = {
     (BatchRequest, "items"): list[BatchItem],
     (BatchResult, "problem"): Problem | None,
+    (ImportReport, "problem"): Problem | None,
     (Event, "changes"): dict[str, Change],
 }
 """Fields that are decoded late or handed on as they are, and what is in them."""

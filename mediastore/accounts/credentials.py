@@ -7,6 +7,8 @@ from collections import OrderedDict
 from time import monotonic
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from mediastore.accounts import queries
 from mediastore.accounts.access import require
 from mediastore.accounts.errors import CredentialsWrong, KeyInvalid, KeyNotFound, NotAllowed
@@ -52,6 +54,13 @@ class Credentials:
         if account is None or account.disabled:
             raise CredentialsWrong(f"the account {name} is gone or switched off")
         return _identity(account, ALL_SCOPES)
+
+    async def still(self, caller: Caller) -> Caller:
+        """The caller as the accounts say now, for what takes long. Raises `CredentialsWrong` when the account is gone."""
+        if not caller.identity.known:
+            return caller
+        identity = await self.identity_of(caller.identity.name)
+        return structs.replace(caller, identity=structs.replace(identity, scopes=caller.identity.scopes))
 
     async def exchange(self, key: str) -> Token:
         """A token that does what the key does, and ends with it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from msgspec import Struct, structs
 
@@ -23,7 +23,13 @@ from mediastore.placement import objects
 WINDOW = 8 * 1024 * 1024
 """Bytes of metadata that are read and changed by one statement, unless one record alone has more."""
 
-Item = TypeVar("Item", BatchRead, BatchUpdate, BatchDelete)
+
+class Named(Protocol):
+    @property
+    def pid(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Named)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -93,7 +99,8 @@ class Bulk:
                 continue
             drafts.append(draft)
             first.setdefault(draft.pid, draft)
-        inserted = await queries.insert_medias(connection, list(first.values()), request_id=caller.request_id)
+        actor, request_id = caller.identity.name, caller.request_id
+        inserted = await queries.insert_medias(connection, list(first.values()), actor=actor, request_id=request_id)
         outcomes = [_created(draft, first, inserted) if isinstance(draft, NewMedia) else draft for draft in drafts]
         left = [draft for draft, outcome in zip(drafts, outcomes, strict=True) if isinstance(draft, NewMedia) and outcome is None]
         errors = iter(await self._catalog.left_out(connection, left) if left else ())
@@ -140,9 +147,7 @@ class Bulk:
             return error
         if not changes:
             return row, None
-        gone = names.removed if names else []
-        named = names.added if names else []
-        return after, update_of(row, after, gone=gone, named=named, changes=changes)
+        return after, update_of(row, after, names, changes)
 
     async def _read(self, connection: Connection, items: Sequence[BatchRead], *, caller: Caller, room: Room) -> list[Outcome]:
         now = self._clock()

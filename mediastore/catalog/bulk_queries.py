@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Raw, Struct
 
-from mediastore.catalog.queries import MediaRow
+from mediastore.catalog.queries import IdentifierChange, MediaRow, NewIdentifier
 from mediastore.catalog.schemas import Access
 from mediastore.database import Connection
 from mediastore.events.schemas import Change
@@ -45,13 +45,11 @@ class Update(Struct, frozen=True, kw_only=True):
     store: int
     expires_at: datetime | None
     gone: list[str]
-    named: list[object]
+    named: list[NewIdentifier]
     changes: Mapping[str, Change]
 
 
-def update_of(
-    before: MediaRow, after: MediaRow, *, gone: Sequence[str], named: Sequence[object], changes: dict[str, Change]
-) -> Update:
+def update_of(before: MediaRow, after: MediaRow, names: IdentifierChange | None, changes: Mapping[str, Change]) -> Update:
     return Update(
         id=after.id,
         metadata=None if after.metadata is before.metadata else after.metadata,
@@ -63,8 +61,8 @@ def update_of(
         public_at=after.public_at,
         store=after.store,
         expires_at=after.expires_at,
-        gone=list(gone),
-        named=list(named),
+        gone=names.removed if names else [],
+        named=names.added if names else [],
         changes=changes,
     )
 

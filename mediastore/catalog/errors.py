@@ -13,6 +13,7 @@ CatalogError
 ├── RevisionMismatch        the record was changed by someone else in the meantime
 ├── RevisionNotFound        the record never had this revision
 ├── BatchUndone             another item of an atomic batch failed, so this one was undone
+├── ImportStopped           so many lines of an import failed that the rest was not read
 ├── AnswerTooLarge          the records before this one of a batch fill its answer
 ├── IdentifierTypeNotFound
 ├── IdentifierTypeExists
@@ -73,6 +74,10 @@ class RevisionNotFound(CatalogError):
 
 class BatchUndone(CatalogError):
     code = "batch_undone"
+
+
+class ImportStopped(CatalogError):
+    code = "import_stopped"
 
 
 class AnswerTooLarge(CatalogError):

@@ -63,6 +63,25 @@ def same_json(one: Raw, other: Raw) -> bool:
     return _sorted.encode(_decoder.decode(one)) == _sorted.encode(_decoder.decode(other))
 
 
+def equal_json(one: Raw, other: Raw) -> bool:
+    """Whether two texts hold values that PostgreSQL takes for equal: 1e2, 100 and 100.0 are one number there."""
+    return _equal(_decoder.decode(one), _decoder.decode(other))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    match one, other:
+        case dict(), dict():
+            return one.keys() == other.keys() and all(_equal(value, other[name]) for name, value in one.items())
+        case list(), list():
+            return len(one) == len(other) and all(map(_equal, one, other))
+        case bool(), _:
+            return one is other
+        case _, bool():
+            return False
+        case _:
+            return bool(one == other)
+
+
 def depth(value: Raw) -> int:
     """How deep objects and arrays are nested; 1 for a flat object."""
     text = bytes(value)

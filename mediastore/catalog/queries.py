@@ -292,16 +292,18 @@ WITH given AS MATERIALIZED (
     FROM new JOIN wanted USING (pid) LEFT JOIN types ON types.name = wanted.type
 ), noted AS (
     INSERT INTO history (kind, subject, media, revision, actor, action, changes, request_id)
-    SELECT 'media', new.pid, new.id, 1, given.owner, 'created', given.changes, $2
+    SELECT 'media', new.pid, new.id, 1, $3, 'created', given.changes, $2
     FROM new JOIN given USING (pid)
 )
 SELECT id, pid, created_at FROM new
 """
 
 
-async def insert_medias(connection: Connection, medias: Sequence[NewMedia], *, request_id: str | None) -> dict[str, Inserted]:
+async def insert_medias(
+    connection: Connection, medias: Sequence[NewMedia], *, actor: str, request_id: str | None
+) -> dict[str, Inserted]:
     """Insert records whose PIDs differ from each other; those whose PID is taken, or whose store is gone, are left out."""
-    rows = await connection.fetch(INSERT_MEDIAS, medias, request_id)
+    rows = await connection.fetch(INSERT_MEDIAS, medias, request_id, actor)
     return {row["pid"]: Inserted(**row) for row in rows}
 
 

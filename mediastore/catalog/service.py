@@ -64,7 +64,7 @@ class Catalog:
 
     async def insert(self, connection: Connection, new: NewMedia, *, caller: Caller) -> Inserted:
         """Insert one record, with its identifiers and history, in one statement."""
-        inserted = await queries.insert_medias(connection, [new], request_id=caller.request_id)
+        inserted = await queries.insert_medias(connection, [new], actor=caller.identity.name, request_id=caller.request_id)
         if new.pid not in inserted:
             raise (await self.left_out(connection, [new]))[0]
         return inserted[new.pid]

@@ -5,6 +5,8 @@ RequestError
 ├── PathInvalid             the path of the request is not text
 ├── HeaderInvalid           a header's value makes no sense
 ├── QueryUnknown            a query parameter that this call does not know
+├── BodyStalled             a body that is read as it comes has stopped coming
+├── BodyCut                 the connection ended before the body did
 ├── RangeNotSatisfiable     none of the bytes asked for is there
 └── PreconditionFailed      If-Match or If-None-Match says that things are not as the caller thinks
 """
@@ -34,6 +36,14 @@ class QueryUnknown(RequestError):
 
 class PreconditionFailed(RequestError):
     code = "precondition_failed"
+
+
+class BodyStalled(RequestError):
+    code = "body_stalled"
+
+
+class BodyCut(RequestError):
+    code = "body_cut"
 
 
 class RangeNotSatisfiable(RequestError):
