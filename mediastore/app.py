@@ -14,6 +14,7 @@ from litestar.static_files import create_static_files_router
 from prometheus_client import CollectorRegistry
 
 from mediastore.accounts.credentials import Credentials
+from mediastore.accounts.issuers import load_issuers
 from mediastore.accounts.passwords import Passwords
 from mediastore.accounts.routes import AuthController, UserController, caller_of
 from mediastore.accounts.schemas import Caller
@@ -125,7 +126,13 @@ class Services:
         self.jobs = JobQueue()
         sealer = Sealer(settings.secret_key)
         tokens = Tokens(settings.secret_key, ttl_s=settings.token_ttl_s, clock=clock)
-        self.credentials = Credentials(self.database, tokens=tokens, cache_s=settings.identity_cache_s, clock=clock)
+        self.credentials = Credentials(
+            self.database,
+            tokens=tokens,
+            issuers=load_issuers(settings.issuers_file),
+            cache_s=settings.identity_cache_s,
+            clock=clock,
+        )
         self.accounts = Accounts(
             self.database,
             passwords=Passwords(),

@@ -48,6 +48,7 @@ STATUSES: dict[type[Exception], int] = {
     accounts.LastAdministrator: 409,
     accounts.KeyInvalid: 422,
     accounts.KeyNotFound: 404,
+    accounts.IssuerUnavailable: 503,
     jobs.JobNotFound: 404,
     jobs.JobRunning: 409,
     jobs.JobDuplicate: 409,

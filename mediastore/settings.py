@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_store: str = "local"
     pid_prefix: Annotated[str, Meta(max_length=200, pattern=r"^(?![/.\s])(?!.*//)(?!.*/\.{1,2}/)")] = ""
     token_ttl_s: Seconds = 3600
+    issuers_file: Path | None = None
     identity_cache_s: Annotated[float, Meta(ge=0, le=3600)] = 1
 
     database_pool_size: Annotated[int, Meta(ge=2)] = 10
@@ -138,7 +139,7 @@ def _parse(text: str, kind: object, *, name: str) -> object:
         value = [part.strip() for part in text.split(",") if part.strip()]
     if kind == tuple[Path, ...]:
         return tuple(Path(part.strip()) for part in text.split(",") if part.strip())
-    if kind is Path:
+    if kind in {Path, Path | None}:
         return Path(text)
     if kind is bool:
         value = {"yes": True, "on": True, "no": False, "off": False}.get(text.lower(), text)

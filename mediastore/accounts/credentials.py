@@ -12,6 +12,8 @@ from msgspec import structs
 from mediastore.accounts import queries
 from mediastore.accounts.access import require
 from mediastore.accounts.errors import CredentialsWrong, KeyInvalid, KeyNotFound, NotAllowed
+from mediastore.accounts.foreigners import Foreigners
+from mediastore.accounts.issuers import Issuers
 from mediastore.accounts.queries import AccountRow
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity, Key, KeyCreate, Scope, Token
 from mediastore.accounts.tokens import Claims, Tokens
@@ -28,9 +30,11 @@ GONE = "the API key is not valid: it is unknown, expired or revoked"
 class Credentials:
     """Resolves credentials, and remembers the answer for `cache_s`: so long can a change to an account take to be felt."""
 
-    def __init__(self, database: Database, *, tokens: Tokens, cache_s: float, clock: Clock) -> None:
+    def __init__(self, database: Database, *, tokens: Tokens, issuers: Issuers, cache_s: float, clock: Clock) -> None:
         self._database = database
         self._tokens = tokens
+        self._issuers = issuers
+        self._foreigners = Foreigners(database)
         self._cache_s = cache_s
         self._clock = clock
         self._remembered: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
@@ -127,6 +131,8 @@ class Credentials:
         return _identity(account, scopes)
 
     async def _by_token(self, credential: str) -> Identity:
+        if (issuer := self._issuers.of(credential)) is not None:
+            return _identity(await self._foreigners.account(await issuer.read(credential)), ALL_SCOPES)
         claims = self._tokens.read(credential)
         async with self._database.connection() as connection:
             account = await queries.account_by_name(connection, claims.sub)

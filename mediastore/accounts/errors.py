@@ -9,7 +9,8 @@ AccountError
 ├── AccountExists           also a name that was used once: names are never given to another person
 ├── LastAdministrator       someone has to be able to run the place
 ├── KeyInvalid              a key that would never work
-└── KeyNotFound
+├── KeyNotFound
+└── IssuerUnavailable       the service that signs tokens does not tell its keys; retryable
 """
 
 from mediastore.errors import MediastoreError
@@ -54,3 +55,8 @@ class KeyInvalid(AccountError):
 
 class KeyNotFound(AccountError):
     code = "key_not_found"
+
+
+class IssuerUnavailable(AccountError):
+    code = "issuer_unavailable"
+    retryable = True

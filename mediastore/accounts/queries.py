@@ -21,6 +21,7 @@ class AccountRow(Struct, frozen=True, kw_only=True):
     password_hash: str | None
     credential_version: int
     disabled: bool
+    issuer: str | None
     created_at: datetime
     updated_at: datetime
     groups: list[str]
@@ -31,6 +32,7 @@ class AccountRow(Struct, frozen=True, kw_only=True):
             role=self.role,
             groups=tuple(self.groups),
             disabled=self.disabled,
+            issuer=self.issuer,
             created_at=self.created_at,
             updated_at=self.updated_at,
         )
@@ -46,7 +48,9 @@ class KeyRow(Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
 
 
-ACCOUNT_COLUMNS = f"id, name, role, password_hash, credential_version, disabled, created_at, updated_at, {GROUPS} AS groups"
+ACCOUNT_COLUMNS = (
+    f"id, name, role, password_hash, credential_version, disabled, issuer, created_at, updated_at, {GROUPS} AS groups"
+)
 
 
 async def account_by_name(connection: Connection, name: str, *, lock: bool = False) -> AccountRow | None:
@@ -64,10 +68,20 @@ async def accounts(connection: Connection) -> list[AccountRow]:
 
 
 async def insert_account(
-    connection: Connection, *, name: str, password_hash: str | None, role: Role, groups: Iterable[str]
+    connection: Connection,
+    *,
+    name: str,
+    password_hash: str | None,
+    role: Role,
+    groups: Iterable[str],
+    issuer: str | None = None,
 ) -> None:
     account = await connection.fetchval(
-        "INSERT INTO account (name, password_hash, role) VALUES ($1, $2, $3) RETURNING id", name, password_hash, role
+        "INSERT INTO account (name, password_hash, role, issuer) VALUES ($1, $2, $3, $4) RETURNING id",
+        name,
+        password_hash,
+        role,
+        issuer,
     )
     await _set_groups(connection, account, groups)
 

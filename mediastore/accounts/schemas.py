@@ -121,6 +121,8 @@ class Account(Struct, frozen=True, kw_only=True):
     role: Role
     groups: tuple[str, ...]
     disabled: bool
+    issuer: str | None
+    """The outside service that vouches for the account; null for one of this server."""
     created_at: datetime
     updated_at: datetime
 

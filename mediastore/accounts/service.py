@@ -11,6 +11,7 @@ from mediastore.accounts.errors import (
     LastAdministrator,
     NotAllowed,
 )
+from mediastore.accounts.names import RESERVED_NAMES
 from mediastore.accounts.passwords import Passwords
 from mediastore.accounts.queries import AccountRow
 from mediastore.accounts.schemas import (
@@ -29,7 +30,6 @@ from mediastore.events import queries as events
 from mediastore.events.schemas import NOT_A_PERSON, Change
 
 ADMINISTRATOR = "admin"
-RESERVED_NAMES = frozenset({NOT_A_PERSON, "anonymous", "nobody"})
 
 
 class Accounts:

@@ -29,6 +29,11 @@ class Account(Table, tablename="account"):
         default=1, help_text="Every token carries it, so that raising it makes all tokens issued before worthless."
     )
     disabled = Boolean(default=False, help_text="Shuts every way in without forgetting who it was, and can be undone.")
+    issuer = Text(
+        default=None,
+        null=True,
+        help_text="The outside service whose tokens are this account's, so that no other can claim the name; null for our own.",
+    )
     created_at = Timestamptz(default=TimestamptzNow(), help_text="Since when the name is taken.")
     updated_at = Timestamptz(
         default=TimestamptzNow(), help_text="When role, groups or credentials last changed; the history says what."

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 SubjectKind: TypeAlias = Literal["media", "store", "s3_config", "identifier_type", "account", "api_key"]
 
 NOT_A_PERSON = "system"
-"""Actor of what the server does by itself. No account can have it: see `accounts.service.RESERVED_NAMES`."""
+"""Actor of what the server does by itself. No account can have it: see `accounts.names`."""
 
 
 class Change(Struct, frozen=True, kw_only=True):

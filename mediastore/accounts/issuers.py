@@ -1,0 +1,173 @@
+"""Tokens of outside services: who signs them, what they have to say, and who that is here."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import jwt
+import msgspec
+from msgspec import Meta, Struct
+
+from mediastore.accounts.errors import CredentialsWrong
+from mediastore.accounts.jwks import KeyFile, Keys, KeySet
+from mediastore.accounts.schemas import AccountName, GroupName, Role
+from mediastore.errors import SettingInvalid
+
+Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Public keys alone: who could verify a shared secret could sign with it."""
+MOST_GROUPS = 200
+
+
+class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One issuer of `MEDIASTORE_ISSUERS_FILE`."""
+
+    name: AccountName
+    """What this server calls it."""
+    issuer: Annotated[str, Meta(min_length=1, max_length=500)]
+    """`iss` of its tokens, to the letter."""
+    audience: Annotated[str, Meta(min_length=1, max_length=500)]
+    """`aud` of tokens that are meant for this server."""
+    algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)]
+    jwks_url: Annotated[str, Meta(pattern="^https?://")] | None = None
+    public_key_file: str | None = None
+    name_claim: str = "sub"
+    name_prefix: Annotated[str, Meta(max_length=32)] = ""
+    """Before each name, so that it can be told from others."""
+    groups_claim: str | None = None
+    """A list of names."""
+    group_prefix: Annotated[str, Meta(max_length=32)] = ""
+    role_claim: str | None = None
+    """A word, or a list of words, that `roles` knows."""
+    roles: dict[str, Role] = {}
+    default_role: Role | None = None
+    """Of those whom `roles` says nothing of; without it they are refused."""
+    leeway_s: Annotated[int, Meta(ge=0, le=300)] = 0
+    """How far the clocks of the two may differ."""
+
+
+class IssuersFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    issuers: list[IssuerConfig]
+
+
+class Foreigner(Struct, frozen=True, kw_only=True):
+    """Who holds a token of an outside service, in this server's words."""
+
+    issuer: str
+    name: str
+    role: Role
+    groups: tuple[str, ...]
+    expires_at: float
+    """Of the token; seconds since 1970."""
+
+
+class Issuer:
+    def __init__(self, config: IssuerConfig, keys: Keys) -> None:
+        self._config = config
+        self._keys = keys
+
+    async def read(self, token: str) -> Foreigner:
+        """Raises `CredentialsWrong` for anything but a valid token of this issuer for this server, and `IssuerUnavailable`."""
+        config = self._config
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in config.algorithms:
+                raise CredentialsWrong(f"tokens of {config.name} are signed by {' or '.join(config.algorithms)}")
+            key = await self._keys.key(header.get("kid"))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=config.algorithms,
+                issuer=config.issuer,
+                audience=config.audience,
+                leeway=config.leeway_s,
+                options={"require": ["iss", "aud", "exp", config.name_claim]},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise CredentialsWrong("the access token has expired; log in again") from error
+        except jwt.InvalidAudienceError as error:
+            raise CredentialsWrong("the access token is not meant for this server") from error
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise CredentialsWrong(f"the access token is not a valid one of {config.name}") from error
+        return Foreigner(
+            issuer=config.name,
+            name=self._name(claims),
+            role=self._role(claims),
+            groups=self._groups(claims),
+            expires_at=float(claims["exp"]),
+        )
+
+    def _name(self, claims: dict[str, Any]) -> str:
+        name = f"{self._config.name_prefix}{claims[self._config.name_claim]}"
+        try:
+            return msgspec.convert(name, AccountName)
+        except msgspec.ValidationError as error:
+            raise CredentialsWrong(
+                f"{name[:100]!r} can't be the name of an account here: letters, digits and . _ @ + -"
+            ) from error
+
+    def _role(self, claims: dict[str, Any]) -> Role:
+        said = claims.get(self._config.role_claim) if self._config.role_claim else None
+        words = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+        found = {self._config.roles[word] for word in words if isinstance(word, str) and word in self._config.roles}
+        best: tuple[Role, ...] = ("administrator", "editor", "reader")
+        role = next((role for role in best if role in found), self._config.default_role)
+        if role is None:
+            raise CredentialsWrong(
+                f"nothing in the access token gives a role here; ask an administrator about {self._config.name}"
+            )
+        return role
+
+    def _groups(self, claims: dict[str, Any]) -> tuple[str, ...]:
+        said = claims.get(self._config.groups_claim) if self._config.groups_claim else None
+        names = [f"{self._config.group_prefix}{name}" for name in said if isinstance(name, str)] if isinstance(said, list) else []
+        return tuple(dict.fromkeys(name for name in names if _is_name(name)))[:MOST_GROUPS]
+
+
+class Issuers:
+    """Those that this server believes."""
+
+    def __init__(self, issuers: dict[str, Issuer]) -> None:
+        self._issuers = issuers
+        """By their `iss`."""
+
+    def of(self, token: str) -> Issuer | None:
+        """Who says to have issued this token; nothing of it is believed yet."""
+        if not self._issuers:
+            return None
+        try:
+            said = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        except jwt.PyJWTError:
+            return None
+        return self._issuers.get(said) if isinstance(said, str) else None
+
+
+def load_issuers(path: Path | None) -> Issuers:
+    """Raises `SettingInvalid`."""
+    if path is None:
+        return Issuers({})
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=IssuersFile)
+        return Issuers({config.issuer: Issuer(config, _keys(config)) for config in _distinct(file.issuers)})
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise SettingInvalid(f"MEDIASTORE_ISSUERS_FILE={path}: {error}") from error
+
+
+def _distinct(configs: list[IssuerConfig]) -> list[IssuerConfig]:
+    for field in ("issuer", "name"):
+        values = [getattr(config, field) for config in configs]
+        if len(values) != len(set(values)):
+            raise ValueError(f"two issuers have the same {field}")
+    return configs
+
+
+def _keys(config: IssuerConfig) -> Keys:
+    if (config.jwks_url is None) == (config.public_key_file is None):
+        raise ValueError(f"the issuer {config.name} needs jwks_url or public_key_file, one of them")
+    return KeySet(config.jwks_url) if config.jwks_url is not None else KeyFile(Path(config.public_key_file or ""))
+
+
+def _is_name(name: str) -> bool:
+    try:
+        msgspec.convert(name, GroupName)
+    except msgspec.ValidationError:
+        return False
+    return True
