@@ -118,7 +118,10 @@ def sweep(
             show(("pid", "what", "why", "due since", "size"), rows, empty=f"Nothing in {name} is due.")
             if report.found > len(rows):
                 out.print(f"… and {report.found - len(rows):,} more")
-        kept = f"; kept by a hold {report.held:,}, by an exemption {report.exempt:,}" if report.held or report.exempt else ""
+        keeps = ", ".join(
+            f"by {what} {count:,}" for what, count in (("a hold", report.held), ("an exemption", report.exempt)) if count
+        )
+        kept = f"; kept {keeps}" if keeps else ""
         verb = "would be removed" if report.dry_run else "removed"
         done = report.found if report.dry_run else report.removed
         freed = f", {size(report.bytes)}" if report.dry_run else f", {size(report.bytes_freed)} freed"

@@ -23,8 +23,9 @@ def outlook_of(
         old_at = old_since + timedelta(seconds=policy.old_versions_ttl_s)
     restorable = row.status_at(now) == "expired"
     if holds:
+        due_at = removal_at
         removal_at, old_at = _after(holds, removal_at), _after(holds, old_at)
-        sentence = _held(row, rule, holds, removal_at, restorable=restorable, now=now)
+        sentence = _held(row, rule, holds, due_at, restorable=restorable, now=now)
     else:
         sentence = _free(row, rule, removal_at, restorable=restorable, now=now)
     return Outlook(
@@ -55,17 +56,15 @@ def _after(holds: Sequence[Hold], moment: datetime | None) -> datetime | None:
     return None if moment is None or len(ends) < len(holds) else max(moment, *ends)
 
 
-def _held(
-    row: MediaRow, rule: Keeper, holds: Sequence[Hold], removal_at: datetime | None, *, restorable: bool, now: datetime
-) -> str:
+def _held(row: MediaRow, rule: Keeper, holds: Sequence[Hold], due_at: datetime | None, *, restorable: bool, now: datetime) -> str:
     people = ", ".join(
         f"{hold.placed_by} ({hold.reason})" + (f" until {_when(hold.until)}" if hold.until is not None else "") for hold in holds
     )
     sentence = f"{_but(row, now)} is not removed while it is held by {people}"
-    if removal_at is not None:
+    if (removal_at := _after(holds, due_at)) is not None:
         sentence += f"; then the sweeper removes it after {_when(removal_at)}"
-    elif rule == "expiry":
-        sentence += ", and not until the hold is lifted"
+    elif due_at is not None:
+        sentence += f"; once nothing holds it, the sweeper removes it after {_when(due_at)}"
     elif rule in BECAUSE:
         sentence += f", nor afterwards: {BECAUSE[rule]}"
     return sentence + ("; until it is removed, a PATCH of expires_at brings it back." if restorable else ".")

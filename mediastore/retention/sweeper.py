@@ -206,7 +206,9 @@ class Sweeper:
     async def _check_rehearsal(self, connection: Connection, store: StoreRow, id: int) -> None:
         rehearsal = await queries.sweep_by_id(connection, id)
         if rehearsal is None or rehearsal.store != store.id or not rehearsal.dry_run or rehearsal.state != "done":
-            raise RehearsalInvalid(f"{id} is no finished rehearsal of the store {store.name}", rehearsal=id)
+            raise RehearsalInvalid(
+                f"{id} is no finished rehearsal of the store {store.name}; rehearse it first (dry_run)", rehearsal=id
+            )
         if rehearsal.started_at < await queries.database_now(connection) - REHEARSAL_LASTS:
             raise RehearsalInvalid(f"the rehearsal {id} is older than a week; rehearse again", rehearsal=id)
 

@@ -43,7 +43,8 @@ async def test_after_the_last_hold_has_ended_the_sweeper_comes(scene: Scene) -> 
     await scene.services.holds.place("r/0", HoldCreate(reason="for good"), caller=CALLER)
     told = await outlook(scene)
     assert told.removal_at is None
-    assert told.sentence.endswith("not until the hold is lifted; until it is removed, a PATCH of expires_at brings it back.")
+    assert "; once nothing holds it, the sweeper removes it after " in told.sentence
+    assert told.sentence.endswith("; until it is removed, a PATCH of expires_at brings it back.")
 
 
 async def test_a_held_record_without_an_expiry_stays_when_the_hold_has_ended(scene: Scene) -> None:
