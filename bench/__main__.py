@@ -11,13 +11,14 @@ from bench.direct import DIRECT_ROWS
 from bench.files import FILE_ROWS
 from bench.memory import MEMORY_ROWS
 from bench.parts import assembled
+from bench.reconciling import RECONCILE_ROWS
 from bench.records import RECORD_ROWS
 from bench.rows import Row, run, say, table
 from bench.s3 import S3_ROWS
 from bench.sweeps import SWEEP_ROWS
 
 RESULTS = Path(__file__).with_name("results.json")
-ROWS: list[Row] = [*RECORD_ROWS, *FILE_ROWS, *S3_ROWS, *DIRECT_ROWS, *SWEEP_ROWS, *MEMORY_ROWS]
+ROWS: list[Row] = [*RECORD_ROWS, *FILE_ROWS, *S3_ROWS, *DIRECT_ROWS, *SWEEP_ROWS, *RECONCILE_ROWS, *MEMORY_ROWS]
 
 
 def main() -> int:

@@ -1,6 +1,5 @@
 """How much the server's worker grows while it transfers. Value is the growth, floor what it may be."""
 
-import threading
 from functools import partial
 from time import sleep
 from typing import Literal
@@ -14,10 +13,10 @@ from bench.rows import Row
 from bench.s3 import STORE as S3
 from bench.s3 import s3_store
 from bench.transfers import MIB, download, upload
+from bench.watch import Watch
 from tests.server import Server
 
 Direction = Literal["upload", "download"]
-SAMPLE_S = 0.02
 CLIENT_MIB_PER_S = 400
 """Of all downloads together: real clients are slower than this machine's own memory, and the server has to wait for them."""
 
@@ -42,7 +41,7 @@ def growth(
     _upload(parts, server, small, token=token, store=store, size=MIB)
     _download(parts, server, small, token=token, size=MIB)
     sleep(1)
-    with _Watch(server) as watch:
+    with Watch(worker_of(server)) as watch:
         if direction == "upload":
             _upload(parts, server, names, token=token, store=store, size=size)
         else:
@@ -54,31 +53,10 @@ def growth(
     return (watch.peak - watch.rest) / MIB / transfers, allowed_mib
 
 
-class _Watch:
-    """The largest resident size of the worker for the length of the block."""
-
-    def __init__(self, server: Server) -> None:
-        assert server.process is not None
-        children = psutil.Process(server.process.pid).children(recursive=True)
-        self._worker = max(children, key=lambda child: child.memory_info().rss)
-        self.rest = self.peak = self._size()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-
-    def __enter__(self) -> "_Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stopped.wait(SAMPLE_S):
-            self.peak = max(self.peak, self._size())
-
-    def _size(self) -> int:
-        return int(self._worker.memory_info().rss)
+def worker_of(server: Server) -> psutil.Process:
+    assert server.process is not None
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    return max(children, key=lambda child: child.memory_info().rss)
 
 
 def _server(parts: Parts) -> Server:

@@ -11,7 +11,7 @@ import asyncpg
 import uvloop
 
 from bench.parts import Parts
-from bench.rows import Row, say
+from bench.rows import Row, interleaved, say
 from bench.s3 import BUCKET, STORE, s3_store
 from stores.config import S3Access
 from stores.filesystem import FilesystemStore
@@ -19,14 +19,16 @@ from stores.protocol import Store
 from stores.s3 import S3Store
 
 FILES = "bench-sweep"
+AMONG, ALONE = "bench-among", "bench-alone"
+ROUNDS = 7
 SIZE = 100
 TIMEOUT_S = 600
 POLICY = {"grace_s": 0, "sweep_interval_s": 31_536_000, "max_objects_per_run": 10_000_000, "max_share_per_run": 1.0}
 SEED = """
 WITH records AS (
     INSERT INTO media (pid, owner, access, store, status, expires_at)
-    SELECT $2 || '/' || n, 'admin', 'private', $1, 'pending', now() - interval '1 hour' FROM generate_series(1, $3::int) AS n
-    RETURNING id, pid
+    SELECT $2 || '/' || n, 'admin', 'private', $1, 'pending', now() + make_interval(hours => $5)
+    FROM generate_series(1, $3::int) AS n RETURNING id, pid
 ), stored AS (
     INSERT INTO stored_object (media, store, key, media_type, state, version, size, stored_at)
     SELECT id, $1, lpad(to_hex(id % 256), 2, '0') || '/' || $2 || '-' || id, 'text/plain', 'stored', 1, $4, now() FROM records
@@ -67,13 +69,28 @@ def sweep_bucket(parts: Parts, *, number: int) -> tuple[float, float]:
     return value, floor
 
 
-def _seed(parts: Parts, store: str, number: int) -> list[str]:
+def sweep_among_many(parts: Parts, *, live: int, number: int) -> tuple[float, float]:
+    """Milliseconds of a sweep that finds so many expired ones, beside so many that live, and alone."""
+    for name in (AMONG, ALONE):
+        parts.admin.post("/stores", json={"name": name, "kind": "filesystem", "retention": POLICY}).raise_for_status()
+    _seed(parts, AMONG, live, expired=False)
+
+    def swept_ms(store: str) -> float:
+        _write(parts.server.home / "stores" / store, _seed(parts, store, number))
+        return _swept(parts, store, number) * 1000
+
+    value, floor = interleaved(ROUNDS, partial(swept_ms, AMONG), partial(swept_ms, ALONE))
+    return value, floor
+
+
+def _seed(parts: Parts, store: str, number: int, *, expired: bool = True) -> list[str]:
     async def seed() -> list[str]:
         connection = await asyncpg.connect(parts.database_url)
         id = await connection.fetchval("SELECT id FROM store WHERE name = $1", store)
-        rows = await connection.fetch(SEED, id, f"sweep-{next(NAMES)}", number, SIZE, timeout=TIMEOUT_S)
+        hours = -1 if expired else 10_000
+        rows = await connection.fetch(SEED, id, f"sweep-{next(NAMES)}", number, SIZE, hours, timeout=TIMEOUT_S)
         await connection.execute(POINT, timeout=TIMEOUT_S)
-        await connection.execute("ANALYZE media, stored_object, history")
+        await connection.execute("ANALYZE media, stored_object, history", timeout=TIMEOUT_S)
         await connection.close()
         return [row["key"] for row in rows]
 
@@ -131,5 +148,13 @@ async def _put(url: str, keys: list[str]) -> None:
 SWEEP_ROWS: list[Row] = [
     Row(name="sweep_100k_files", unit="objects/s", target=0.5, measure=partial(sweep_files, number=100_000)),
     Row(name="sweep_10k_s3", unit="objects/s", target=0.5, measure=partial(sweep_bucket, number=10_000)),
+    Row(
+        name="sweep_100_of_1m",
+        unit="ms",
+        target=1.5,
+        bound="at most",
+        measure=partial(sweep_among_many, live=1_000_000, number=100),
+        long=True,
+    ),
     Row(name="sweep_100k_s3", unit="objects/s", target=0.5, measure=partial(sweep_bucket, number=100_000), long=True),
 ]
