@@ -18,6 +18,8 @@ from stores.protocol import Deletion, Store
 PAUSES_S = (0.25, 0.5, 1, 2, 4, 8)
 """Between attempts to write down what is gone, while there is no database: what is not written down is removed once more, and
 only when whoever claimed it lets go of it."""
+SILENCE = StoreUnavailable("The store did not say whether it deleted the object")
+"""What is not mentioned was not deleted, as far as anyone knows."""
 
 
 class Purged(Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class Purger:
             answers = {doomed.key: StoreUnavailable(error.message) for doomed in group}
         done = await self._noted(group, answers)
         if done.failed:
-            problem = next(answer.message for answer in answers.values() if isinstance(answer, StoreError))
+            problem = next((answer.message for answer in answers.values() if isinstance(answer, StoreError)), SILENCE.message)
             self._log.warning("a store did not let go of objects yet", store=store_id, failed=done.failed, reason=problem)
         return done
 
@@ -84,7 +86,7 @@ class Purger:
         gone: list[Gone] = []
         problems: dict[int, str] = {}
         for doomed in sorted(group, key=lambda item: item.id):
-            answer = answers[doomed.key]
+            answer = answers.get(doomed.key, SILENCE)
             if isinstance(answer, StoreError):
                 problems[doomed.id] = answer.message
                 continue

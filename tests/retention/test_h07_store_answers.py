@@ -144,6 +144,26 @@ async def place(request: pytest.FixtureRequest, database_url: str, tmp_path: Pat
         proxy.close()
 
 
+async def test_h07_an_object_that_a_store_does_not_mention_is_not_taken_for_gone(database_url: str, tmp_path: Path) -> None:
+    kinds = dict(load_kinds())
+    faulty = kinds["memory"] = Faulty(kinds["memory"])
+    async with running_scene(database_url, tmp_path, kinds=kinds, local=False) as scene:
+        await scene.services.placement.add_store(StoreCreate(name="place", kind="memory"), actor=NOT_A_PERSON)
+        await scene.put("r", CONTENT, store="place")
+        assert faulty.store is not None
+
+        async def nothing(_: Sequence[str]) -> Mapping[str, None]:
+            return {}
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(faulty.store, "delete", nothing)
+            await scene.services.catalog.delete("r", revisions=None, caller=CALLER)
+            await scene.clean()
+        [row] = await scene.sql("SELECT state, purge_problem, receipt FROM stored_object")
+        assert (row["state"], row["receipt"]) == ("purging", None)
+        assert "did not say" in row["purge_problem"]
+
+
 @pytest.mark.parametrize("scope", ["two keys", "whole call"])
 @pytest.mark.parametrize("answer", ["time-out", "403", "404"])
 async def test_h07_what_a_store_deleted_and_denied_comes_to_its_end(place: Place, answer: Answer, scope: Scope) -> None:
