@@ -27,6 +27,8 @@ from mediastore.catalog.batch import Batch
 from mediastore.catalog.bulk import Bulk
 from mediastore.catalog.drafts import Drafts
 from mediastore.catalog.exports import Exports
+from mediastore.catalog.field_routes import MetadataFieldController
+from mediastore.catalog.fields import INDEX, MetadataFields
 from mediastore.catalog.history import History
 from mediastore.catalog.history_routes import EventController, history, resolve, revisions
 from mediastore.catalog.identifier_types import IdentifierTypes
@@ -36,6 +38,8 @@ from mediastore.catalog.interchange_routes import InterchangeController, LineLim
 from mediastore.catalog.resolve import Resolver
 from mediastore.catalog.routes import IdentifierTypeController, MediaController, versions
 from mediastore.catalog.rules import Rules
+from mediastore.catalog.search import Search
+from mediastore.catalog.search_routes import SearchController
 from mediastore.catalog.service import Catalog
 from mediastore.clock import Clock, utc_now
 from mediastore.database import Database, DatabaseError
@@ -181,6 +185,13 @@ class Services:
             credentials=self.credentials,
         )
         self.exports = Exports(self.database, credentials=self.credentials, clock=clock)
+        self.search = Search(
+            self.database,
+            timeout_s=min(settings.search_timeout_s, settings.query_timeout_s),
+            count_timeout_s=settings.count_timeout_s,
+            clock=clock,
+        )
+        self.metadata_fields = MetadataFields(self.database, jobs=self.jobs)
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(
@@ -296,6 +307,7 @@ class Services:
             Job(name=RECONCILE, run=self.upkeep.reconcile_store),
             Job(name=CHECK, run=self.upkeep.check_fixity),
             Job(name=ADOPT, run=self.findings.adopt),
+            Job(name=INDEX, run=self.metadata_fields.index),
         ]
 
     def schedule_list(self) -> list[Schedule]:
@@ -405,6 +417,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "resolver": services.resolver,
         "imports": services.imports,
         "exports": services.exports,
+        "search": services.search,
+        "metadata_fields": services.metadata_fields,
         "uploads": services.uploads,
         "direct_uploads": services.direct_uploads,
         "part_receiver": services.part_receiver,
@@ -432,6 +446,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             JobController,
             MediaController,
             InterchangeController,
+            SearchController,
+            MetadataFieldController,
             ContentController,
             UploadController,
             HoldController,
@@ -527,9 +543,11 @@ async def refuse_unknown_query(request: Request[Any, Any, Any]) -> None:
     if not request.scope["query_string"]:
         return
     parameters = request.route_handler.parsed_fn_signature.parameters
+    known = [name for name, parameter in parameters.items() if isinstance(parameter.kwarg_definition, QueryParameter)]
     for name in request.query_params:
-        if name not in parameters or not isinstance(parameters[name].kwarg_definition, QueryParameter):
-            raise QueryUnknown(f"this call has no query parameter {name!r}", parameter=name)
+        if name not in known:
+            there = f"; it has {', '.join(known)}" if known else ""
+            raise QueryUnknown(f"this call has no query parameter {name!r}{there}", parameter=name)
         kind = parameters[name]
         if "null" in request.query_params.getall(name) and not any(each.annotation is str for each in (kind, *kind.inner_types)):
             # Litestar would take the word for no value at all.

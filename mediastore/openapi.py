@@ -26,6 +26,7 @@ TAGS = [
     Tag(name="Access", description="Who you are: log-in, tokens, API keys."),
     Tag(name="Records", description="What a PID names: identifiers, metadata, tags, access, expiry, history."),
     Tag(name="History", description="What happened, to whom, by whom, and how things were before."),
+    Tag(name="Search", description="Finding records again: filters, words, counts, facets, declared metadata fields."),
     Tag(name="Content", description="Bytes in and out."),
     Tag(name="Direct uploads", description="Large content straight to its store, in parts, resumable."),
     Tag(name="Retention", description="How long: expiry, holds, sweeps and what stops them."),

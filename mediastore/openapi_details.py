@@ -97,6 +97,7 @@ DETAILS: Mapping[str, Detail] = {
     ),
     "media_create": Detail(answers={201: RECORD_WRITTEN}),
     "media_list": Detail(public=True),
+    "media_search": Detail(public=True),
     "media_read": Detail(
         public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
     ),

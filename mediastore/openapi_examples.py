@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate, KeyCreate, LoginRequest, Token, TokenRequest
+from mediastore.catalog.field_schemas import MetadataFieldCreate
 from mediastore.catalog.interchange_schemas import ExportRequest
 from mediastore.catalog.schemas import (
     BatchRequest,
@@ -14,6 +15,7 @@ from mediastore.catalog.schemas import (
     MediaChange,
     MediaCreate,
 )
+from mediastore.catalog.search_schemas import SearchRequest
 from mediastore.http.problems import Problem
 from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
 from mediastore.retention.schemas import HoldCreate, SweepRequest
@@ -97,6 +99,16 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         "all or nothing": {"items": [{"op": "create", "pid": "batch/2"}, {"op": "create", "pid": "batch/3"}], "atomic": True},
     },
     ExportRequest: {"all of them": {}, "going on": {"after": PID}},
+    SearchRequest: {
+        "by name and tags": {"pid": "IFCB101_*", "tags": {"all": ["raw"], "none": ["checked"]}, "sort": "-created_at"},
+        "by metadata": {"metadata": {"cruise": "AR77"}, "where": "$.depth > 10 && $.depth < 20"},
+        "by words, counted": {"q": "plank* AR77", "count": True, "facets": ["tags", "media_type"]},
+        "by content": {"media_type": ["image/*"], "size": {"gte": 1000}, "status": ["ready"], "limit": 10},
+    },
+    MetadataFieldCreate: {
+        "depth": {"name": "depth", "type": "number", "description": "Of the sample, in metres"},
+        "start of a cast": {"name": "cast_start", "path": "ctd.start", "type": "time"},
+    },
     StoreCreate: {
         "filesystem": {"name": "scratch", "kind": "filesystem", "path": "scratch", "retention": {"default_ttl_s": 604800}},
         "s3": {"name": "archive", "kind": "s3", "bucket": "products", "prefix": "mediastore/", "s3_config": "ceph"},

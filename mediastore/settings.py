@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[int, Meta(ge=2)] = 10
     database_wait_s: Seconds = 5
     query_timeout_s: Seconds = 15
+    search_timeout_s: Seconds = 5
+    count_timeout_s: Seconds = 1
 
     max_json_bytes: Count = 16 * 1024 * 1024
     max_metadata_depth: Count = 64

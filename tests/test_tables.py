@@ -18,6 +18,7 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Unique
 from piccolo.table import Table
 
+from mediastore.catalog.tables import Words
 from mediastore.database import MIGRATION_LOCK, MIGRATIONS, ConstraintViolated, Database, migrate, migration_ids
 from mediastore.piccolo_app import APP_CONFIG, TABLE_MODULES
 from tests.database import DatabaseServer
@@ -43,6 +44,7 @@ TYPES: dict[type[Column], str] = {
     Text: "text",
     Timestamptz: "timestamp with time zone",
     UUID: "uuid",
+    Words: "tsvector",
 }
 ACTIONS = {b"a": OnDelete.no_action, b"r": OnDelete.restrict, b"c": OnDelete.cascade, b"n": OnDelete.set_null}
 
@@ -405,7 +407,7 @@ class TestDocument:
         assert end, "the marks around what is written are missing"
         assert written == columns_in_markdown(), "run `python -m tests.test_tables`"
 
-    @pytest.mark.parametrize("column", ["stored_object.state", "upload.state", "media.status"])
+    @pytest.mark.parametrize("column", ["stored_object.state", "upload.state", "media.status", "metadata_field.state"])
     def test_the_data_model_explains_every_state(self, column: str) -> None:
         table = next(table for table in TABLES if column.startswith(f"{table._meta.tablename}."))
         check = table._meta.get_constraint_by_name(f"{column.replace('.', '_')}_check")

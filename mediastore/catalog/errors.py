@@ -18,7 +18,13 @@ CatalogError
 ├── IdentifierTypeNotFound
 ├── IdentifierTypeExists
 ├── IdentifierTypeInvalid   the pattern is not one
-└── IdentifierTypeInUse     records use it; `records` says how many
+├── IdentifierTypeInUse     records use it; `records` says how many
+├── SearchInvalid           a filter, sort or facet that makes no sense
+│   └── CursorInvalid       none of ours, or of another search
+├── SearchTooSlow           cut at the time limit: it has to be narrowed
+├── MetadataFieldNotFound
+├── MetadataFieldExists
+└── MetadataFieldInvalid    a path that is none, or a name that means something else
 """
 
 from mediastore.errors import MediastoreError
@@ -98,3 +104,27 @@ class IdentifierTypeInvalid(CatalogError):
 
 class IdentifierTypeInUse(CatalogError):
     code = "identifier_type_in_use"
+
+
+class SearchInvalid(CatalogError):
+    code = "search_invalid"
+
+
+class CursorInvalid(SearchInvalid):
+    code = "cursor_invalid"
+
+
+class SearchTooSlow(CatalogError):
+    code = "search_too_slow"
+
+
+class MetadataFieldNotFound(CatalogError):
+    code = "metadata_field_not_found"
+
+
+class MetadataFieldExists(CatalogError):
+    code = "metadata_field_exists"
+
+
+class MetadataFieldInvalid(CatalogError):
+    code = "metadata_field_invalid"

@@ -150,7 +150,9 @@ READABLE = """(
     OR CASE WHEN m.public_at IS NULL THEN m.access = 'public' ELSE m.public_at <= $4 END
     OR (m.access = 'internal' AND $2 <> '')
 )"""
-"""What `accounts.access.may_read` says, in SQL. $1: administrator, $2: name, $3: principals, $4: now."""
+"""What `accounts.access.may_read` says, in SQL. $1: administrator, $2: name, $3: principals, $4: now. Searches have their own,
+by parts that indexes can find: `filter_queries.readable_by`.
+"""
 
 
 async def medias_by_identifier(
@@ -180,26 +182,6 @@ async def medias_by_identifier(
         now,
         type,
         value,
-        limit,
-    )
-    return [MediaRow(**row) for row in rows]
-
-
-async def page(
-    connection: Connection, *, administrator: bool, name: str, principals: Sequence[str], now: datetime, before: int, limit: int
-) -> list[MediaRow]:
-    """Records that the caller may read and that are neither deleted nor expired, newest first, with an id below `before`."""
-    rows = await connection.fetch(
-        f"""
-        {MEDIA}
-        WHERE m.id < $5 AND m.status NOT IN ('deleted', 'expired') AND (m.expires_at IS NULL OR m.expires_at > $4) AND {READABLE}
-        ORDER BY m.id DESC LIMIT $6
-        """,
-        administrator,
-        name,
-        principals,
-        now,
-        before,
         limit,
     )
     return [MediaRow(**row) for row in rows]

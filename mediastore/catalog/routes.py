@@ -23,13 +23,11 @@ from mediastore.catalog.schemas import (
     Media,
     MediaChange,
     MediaCreate,
-    MediaPage,
     VersionList,
 )
 from mediastore.catalog.service import Catalog
 from mediastore.http.bodies import accepts
 from mediastore.http.conditions import tags, weakly
-from mediastore.http.cursors import Cursor, Limit, opaque, position
 from mediastore.http.errors import HeaderInvalid
 from mediastore.http.paths import quoted, tail
 from mediastore.http.problems import problems
@@ -54,13 +52,6 @@ class MediaController(Controller):
     async def create(self, asked: Provided[MediaCreate], caller: Provided[Caller], catalog: Provided[Catalog]) -> Response[Media]:
         media = await catalog.create(asked, caller=caller)
         return Response(media, status_code=HTTP_201_CREATED, headers={"Location": location(media.pid), "ETag": etag(media)})
-
-    @get(responses=problems(401, 422), summary="List the records that you may read, newest first")
-    async def list_media(
-        self, caller: Provided[Caller], catalog: Provided[Catalog], limit: Limit = 100, cursor: Cursor = None
-    ) -> MediaPage:
-        items, more = await catalog.page(cursor=position(cursor), limit=limit, caller=caller)
-        return MediaPage(items=items, next=opaque(more))
 
     @post(
         "/batch",
@@ -109,10 +100,13 @@ class MediaController(Controller):
     ) -> None:
         await catalog.delete(tail(request), revisions=revisions(if_match), caller=caller)
 
-    # `batch` is a word of the API for POST, and a PID like any other for the other methods.
+    # `batch` and `search` are words of the API for POST, and PIDs like any other for the other methods.
     read_batch = get("/batch", include_in_schema=False)(read.fn)
     change_batch = patch("/batch", include_in_schema=False, **accepts(MediaChange))(change.fn)
     remove_batch = delete("/batch", include_in_schema=False)(remove.fn)
+    read_search = get("/search", include_in_schema=False)(read.fn)
+    change_search = patch("/search", include_in_schema=False, **accepts(MediaChange))(change.fn)
+    remove_search = delete("/search", include_in_schema=False)(remove.fn)
 
 
 class IdentifierTypeController(Controller):

@@ -169,12 +169,6 @@ class ResolvedMany(Struct, frozen=True, kw_only=True):
     items: list[Media]
 
 
-class MediaPage(Struct, frozen=True, kw_only=True):
-    items: list[Media]
-    next: str | None
-    """Goes back as `?cursor=` for the next page; null on the last."""
-
-
 class Version(Struct, frozen=True, kw_only=True):
     """One content that a record has or had."""
 

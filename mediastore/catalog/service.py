@@ -1,4 +1,4 @@
-"""The rules of records: made, read, changed, listed and deleted, each change with its history in one transaction."""
+"""The rules of records: made, read, changed and deleted, each change with its history in one transaction."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -31,7 +31,6 @@ from mediastore.events.schemas import Change
 from mediastore.placement import objects
 from mediastore.placement import queries as placement
 
-NEWEST = 2**63 - 1
 Row = TypeVar("Row", bound=ContentRow)
 
 
@@ -92,22 +91,6 @@ class Catalog:
             if row is not None and row.status == "deleted" and may_read(row, caller.identity, now):
                 raise gone(row, "deleted", receipts=await version_queries.receipts(connection, row.id))
         return self.readable(row, pid, caller=caller, now=now).shown(now)
-
-    async def page(self, *, cursor: int | None, limit: int, caller: Caller) -> tuple[list[Media], int | None]:
-        """Records that the caller may read, newest first, and the cursor of the next page."""
-        now, identity = self._clock(), caller.identity
-        async with self._database.connection() as connection:
-            rows = await queries.page(
-                connection,
-                administrator=identity.administrator and "read" in identity.scopes,
-                name=identity.name if "read" in identity.scopes else "",
-                principals=identity.principals if "read" in identity.scopes else [],
-                now=now,
-                before=NEWEST if cursor is None else cursor,
-                limit=limit + 1,
-            )
-        more = rows[limit - 1].id if len(rows) > limit else None
-        return [row.shown(now) for row in rows[:limit]], more
 
     async def change(self, pid: str, change: MediaChange, *, revisions: list[int] | None, caller: Caller) -> Media:
         """Change a record. `revisions`, where given, are those that it may have. A change of nothing makes no revision."""

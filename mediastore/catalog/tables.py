@@ -3,9 +3,10 @@
 The migration is the truth: names of foreign keys, partial indexes and indexes of several columns can only be said there.
 """
 
-from piccolo.columns import JSONB, Array, BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, Array, BigInt, BigSerial, Boolean, Column, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete, OnUpdate
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.columns.indexes import IndexMethod
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
@@ -99,6 +100,50 @@ class Media(Table, tablename="media"):
     media_status_check = Check("status IN ('pending', 'ready', 'expired', 'deleted', 'failed', 'lost')")
     media_ready_check = Check("status <> 'ready' OR (current_object IS NOT NULL AND version > 0)")
     media_deleted_check = Check("(status = 'deleted') = (deleted_at IS NOT NULL)")
+
+
+class Words(Column):
+    """PostgreSQL's `tsvector`, which Piccolo does not know."""
+
+    value_type = str
+
+    @property
+    def column_type(self) -> str:
+        return "TSVECTOR"
+
+
+class MediaText(Table, tablename="media_text"):
+    """The words that a record is found by. Apart from the record, so that changes of other things write to no index of words."""
+
+    media = BigInt(
+        default=None,
+        primary_key=True,
+        help_text="The record; no foreign key, since triggers write, change and remove the row with what it is made of.",
+    )
+    words = Words(
+        default=None,
+        index=True,
+        index_method=IndexMethod.gin,
+        help_text="Of PID, identifiers, file name, tags and metadata, in lower case; no tombstone has any.",
+    )
+
+
+class MetadataField(Table, tablename="metadata_field"):
+    """A place in the metadata that an administrator declared, with a type: it has an index of its own."""
+
+    id = BigSerial(primary_key=True, help_text="In the name of the index, so that a field that is declared again has a new one.")
+    name = Text(default=None, help_text="What searches call it.")
+    path = Array(base_column=Text(), default=None, help_text="The names from the outside in; they stand in the index as well.")
+    type = Text(default=None, help_text="What values are compared as; a value of another type counts as none.")
+    description = Text(default="", help_text="Tells people what the values mean, and in which unit they are.")
+    state = Text(default="building", help_text="Of the index; searches are right before it is ready, and slow.")
+    problem = Text(default=None, null=True, help_text="What the database said when the index could not be built.")
+    created_at = Timestamptz(default=TimestamptzNow(), help_text="Since when searches may name it.")
+    ready_at = Timestamptz(default=None, null=True, help_text="Since when searches by it are quick.")
+
+    metadata_field_name_key = Unique([name])
+    metadata_field_type_check = Check("type IN ('number', 'text', 'time', 'boolean')")
+    metadata_field_state_check = Check("state IN ('building', 'ready', 'failed')")
 
 
 class Identifier(Table, tablename="identifier"):

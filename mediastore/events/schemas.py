@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Raw, Struct
 
-SubjectKind: TypeAlias = Literal["media", "store", "s3_config", "identifier_type", "account", "api_key"]
+SubjectKind: TypeAlias = Literal["media", "store", "s3_config", "identifier_type", "account", "api_key", "metadata_field"]
 
 NOT_A_PERSON = "system"
 """Actor of what the server does by itself. No account can have it: see `accounts.names`."""

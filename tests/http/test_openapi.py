@@ -37,8 +37,8 @@ NOT_DESCRIBED = {
 }
 """Routes that are not in the document, and why."""
 METHODS_NOT_DESCRIBED = {
-    (f"/api/v1/media/{word}", method): "a PID that is named so; the document has it as /media/{pid}"
-    for word in ("batch", "import", "export")
+    (f"/api/v1/media/{word}", method): f"a PID that is named {word}; the document has it as /media/{{pid}}"
+    for word in ("batch", "import", "export", "search")
     for method in ("get", "patch", "delete")
 }
 NO_PROBLEM: Mapping[tuple[str, str], str] = {
