@@ -189,6 +189,8 @@ class Services:
             self.database,
             timeout_s=min(settings.search_timeout_s, settings.query_timeout_s),
             count_timeout_s=settings.count_timeout_s,
+            at_once=max(1, settings.database_pool_size // 2),
+            wait_s=settings.database_wait_s,
             clock=clock,
         )
         self.metadata_fields = MetadataFields(self.database, jobs=self.jobs)

@@ -80,6 +80,7 @@ STATUSES: dict[type[Exception], int] = {
     catalog.IdentifierTypeInUse: 409,
     catalog.SearchInvalid: 422,
     catalog.SearchTooSlow: 422,
+    catalog.SearchBusy: 503,
     catalog.MetadataFieldNotFound: 404,
     catalog.MetadataFieldExists: 409,
     catalog.MetadataFieldInvalid: 422,

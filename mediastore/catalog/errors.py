@@ -22,6 +22,7 @@ CatalogError
 ├── SearchInvalid           a filter, sort or facet that makes no sense
 │   └── CursorInvalid       none of ours, or of another search
 ├── SearchTooSlow           cut at the time limit: it has to be narrowed
+├── SearchBusy              too many searches at once; retryable
 ├── MetadataFieldNotFound
 ├── MetadataFieldExists
 └── MetadataFieldInvalid    a path that is none, or a name that means something else
@@ -116,6 +117,11 @@ class CursorInvalid(SearchInvalid):
 
 class SearchTooSlow(CatalogError):
     code = "search_too_slow"
+
+
+class SearchBusy(CatalogError):
+    code = "search_busy"
+    retryable = True
 
 
 class MetadataFieldNotFound(CatalogError):

@@ -42,7 +42,7 @@ EXPIRED = f"(m.status = 'expired' OR m.status IN ('pending', 'ready', 'failed') 
 LIVE = f"m.status <> 'expired' AND (m.expires_at IS NULL OR m.expires_at > {NOW})"
 
 SEPARATORS = {chr(code): " " for code in range(1, 128) if not chr(code).isalnum()}
-"""What parts words; the same in the database's function `search_text`."""
+"""What parts words; the same in the database's function `search_words`."""
 LONGEST_WORD = 100
 
 

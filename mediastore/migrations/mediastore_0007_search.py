@@ -50,17 +50,13 @@ BEGIN
 END $$;
 
 -- Words are runs of letters and digits. Every character beyond ASCII counts as a letter, so that no locale decides.
-CREATE FUNCTION search_text(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    translate(lower(left($1, 200000)), E'\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17'
-        || E'\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f!"#$%&''()+,-./:;<=>?@[\\]^_`{|}~*', repeat(' ', 64));
-
 CREATE FUNCTION search_words(text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    (SELECT coalesce(array_to_tsvector(array_agg(DISTINCT left(word, 100))), '')
-     FROM unnest(string_to_array(search_text($1), ' ')) AS word WHERE word <> '');
+    (SELECT coalesce(array_to_tsvector(array_agg(left(word, 100))), '') FROM unnest(string_to_array(
+        regexp_replace(lower(left($1, 200000)), '[\x01-\x2f:-@\[-\x60{-\x7f]+', ' ', 'g'), ' ')) AS word WHERE word <> '');
 
 CREATE FUNCTION metadata_text(jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
     (SELECT string_agg(value #>> '{}', ' ')
-     FROM jsonb_path_query($1, 'strict $.** ? (@.type() == "string" || @.type() == "number")') AS value);
+     FROM jsonb_path_query($1, 'strict $.**') AS value WHERE jsonb_typeof(value) IN ('string', 'number'));
 
 CREATE TABLE media_text (
     media bigint CONSTRAINT media_text_pkey PRIMARY KEY,
