@@ -19,6 +19,7 @@ from rich.table import Table
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate
 from mediastore.app import Services
+from mediastore.client import commands
 from mediastore.database import DatabaseUnavailable, migrate
 from mediastore.errors import MediastoreError
 from mediastore.events.schemas import NOT_A_PERSON
@@ -38,6 +39,8 @@ HAND_BACK_S = 10
 app = typer.Typer(help="Mediastore: one lasting name for every data product.", no_args_is_help=True, add_completion=False)
 user = typer.Typer(help="Accounts.", no_args_is_help=True)
 store = typer.Typer(help="Stores: places for bytes.", no_args_is_help=True)
+app.command("import")(commands.import_)
+app.command("export")(commands.export)
 app.add_typer(user, name="user")
 app.add_typer(store, name="store")
 

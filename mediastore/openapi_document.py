@@ -166,8 +166,8 @@ def _body(each: Operation, schemas: Schemas) -> Json | None:
         fields = each.detail.form
         return {FORM_TYPE: {"schema": form(schemas.component(fields)["properties"]) if isinstance(fields, type) else fields}}
     if each.detail.takes_lines is not None:
-        # The schema is that of each line: the dialect of this version has no word for several of them. Bytes are taken as well.
-        return {NDJSON: {"schema": schemas.of(each.detail.takes_lines)}, OCTETS: {"schema": BYTES}}
+        # The schema is that of each line: this version of OpenAPI has no word for several of them.
+        return {NDJSON: {"schema": schemas.of(each.detail.takes_lines)}}
     return {OCTETS: {"schema": BYTES}} if each.detail.takes_bytes else None
 
 

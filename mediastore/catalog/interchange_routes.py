@@ -18,7 +18,7 @@ from mediastore.catalog.interchange_schemas import Existing, ExportRequest, Impo
 from mediastore.catalog.routes import Describe, MediaController
 from mediastore.catalog.schemas import Media, MediaChange
 from mediastore.errors import MediastoreError
-from mediastore.http.bodies import accepts
+from mediastore.http.bodies import OPTIONAL, accepts
 from mediastore.http.ndjson import NDJSON, lines_of
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
@@ -44,6 +44,7 @@ class InterchangeController(Controller):
         status_code=HTTP_200_OK,
         media_type=NDJSON,
         request_max_body_size=None,
+        opt={OPTIONAL: True},
         responses=problems(400, 401, 403, 408, 422, 503),
         summary="Import records from lines of JSON, of any number",
         description="A record a line, as a creation says it or as an export wrote it; thousands are made in one transaction. The "

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ def run(script: str, *, folder: Path, server: Server, **environment: str) -> sub
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace("localhost:8000", f"127.0.0.1:{port}")],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
         input=f"{ADMIN[1]}\n",
         capture_output=True,
         text=True,

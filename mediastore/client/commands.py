@@ -1,0 +1,186 @@
+"""`mediastore import` and `mediastore export`: for people at a terminal, and for pipes."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+
+from mediastore.client.bar import Bar
+from mediastore.client.connection import Connection
+from mediastore.client.errors import ClientError, FileUnfit, ServerAway, ServerRefused
+from mediastore.client.exporting import Exporting, explained, last_line, part_of, publish
+from mediastore.client.import_state import Counts, ImportState, StateFile, head_of
+from mediastore.client.importing import Errors, Importing, opened
+
+SOME_FAILED = 3
+INTERRUPTED = 130
+PATIENCE_S = 60
+
+out, err = Console(), Console(stderr=True)
+
+Url = Annotated[str | None, typer.Option(help="the server; default: MEDIASTORE_URL, or http://localhost:8000")]
+Patience = Annotated[float, typer.Option(metavar="SECONDS", min=0, help="how long to wait for a server that is away")]
+
+
+def import_(
+    file: Annotated[str, typer.Argument(help="records as lines of JSON; .gz is unpacked, - is standard input")],
+    existing: Annotated[
+        Literal["error", "skip", "update"], typer.Option(help="what to do with a PID that is there and says something else")
+    ] = "error",
+    store: Annotated[str | None, typer.Option(help="where all of them go, whatever the lines say")] = None,
+    import_id: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="lines without a PID get one that follows from this and their number")
+    ] = None,
+    errors: Annotated[Path | None, typer.Option(metavar="FILE", help="every line that was not taken, with the reason")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="begin anew, whatever an earlier run left")] = False,
+    patience: Patience = PATIENCE_S,
+    url: Url = None,
+) -> None:
+    """Send records to a server. Stopped in any way, the same command goes on where it was.
+
+    Exit code 0: all are there. 3: some lines were not taken. 1: not finished, run it again. Log in by MEDIASTORE_API_KEY or
+    MEDIASTORE_TOKEN.
+    """
+    connection = Connection(url)
+    options: dict[str, str] = {"existing": existing}
+    options |= {name: value for name, value in (("store", store), ("import_id", import_id)) if value is not None}
+    source = None if file == "-" else Path(file)
+    with ExitStack() as stack:
+        stack.enter_context(told())
+        state_file = None
+        size = 0
+        state = ImportState(url=connection.url, options=options, size=0, head="")
+        if source is not None:
+            stack.enter_context(alone(source))
+            size = source.stat().st_size
+            state = msgspec.structs.replace(state, size=size, head=head_of(source))
+            state_file = StateFile(source)
+            if restart:
+                state_file.remove()
+            state = state_file.load(state)
+        if state.line:
+            err.print(f"going on behind line {state.line:,}", highlight=False)
+        kept = stack.enter_context(errors_file(errors, size=state.errors_size)) if errors is not None else None
+        text, position = stack.enter_context(opened(file, offset=state.offset))
+        bar = stack.enter_context(Bar(err, "", total=size or None))
+
+        def done(now: ImportState, read: int) -> None:
+            if state_file is not None:
+                state_file.save(now)
+            failed = f", {now.counts.failed:,} failed" if now.counts.failed else ""
+            bar.show(read, f"{now.line:,} lines{failed}")
+
+        failures = Errors(kept, say=complain)
+        work = Importing(connection, options=options, patience_s=patience)
+        work.run(text, state, position=position, on_failed=failures.write, on_part=done, say=bar.say)
+        if state_file is not None:
+            state_file.remove()
+    out.print(summary(state.counts), highlight=False)
+    if state.counts.failed:
+        if errors is None:
+            complain("--errors FILE keeps every line that was not taken, with the reason")
+        raise typer.Exit(SOME_FAILED)
+
+
+def export(
+    file: Annotated[str, typer.Argument(help="where to; packed if the name ends in .gz; - is standard output")] = "-",
+    restart: Annotated[bool, typer.Option("--restart", help="begin anew, whatever an earlier run left")] = False,
+    patience: Patience = PATIENCE_S,
+    url: Url = None,
+) -> None:
+    """Get every record that you may read, a line of JSON each. Stopped in any way, the same command goes on where it was.
+
+    The lines are in FILE.part until they are whole. Exit code 1: not finished, run it again. Log in by MEDIASTORE_API_KEY or
+    MEDIASTORE_TOKEN.
+    """
+    connection = Connection(url)
+    exporting = Exporting(connection, patience_s=patience)
+    with told(), Bar(err, "", total=None) as bar:
+
+        def written(lines: int) -> None:
+            bar.show(lines, f"{lines:,} records")
+
+        if file == "-":
+            exporting.run(sys.stdout.buffer, last=b"", on_piece=written, say=bar.say)
+            sys.stdout.buffer.flush()
+            return
+        target = Path(file)
+        part = part_of(target)
+        if restart:
+            part.unlink(missing_ok=True)
+        with part.open("a+b") as lines, alone(part):
+            last = last_line(lines)
+            if last:
+                err.print(f"going on where {part} ends", highlight=False, markup=False)
+            try:
+                exporting.run(lines, last=last, on_piece=written, say=bar.say)
+            except ServerRefused as error:
+                raise explained(error, part) from error
+        publish(part, target)
+    out.print(f"{exporting.lines:,} records written to {target}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors of ours are a sentence and exit code 1; who presses Ctrl-C is told that nothing is lost."""
+    try:
+        yield
+    except ServerAway as error:
+        complain(f"mediastore: {error.message}; the same command goes on where this one stopped")
+        raise typer.Exit(1) from error
+    except ServerRefused as error:
+        hint = "; set MEDIASTORE_API_KEY or MEDIASTORE_TOKEN" if error.status == 401 else ""
+        complain(f"mediastore: {error.message}{hint}")
+        raise typer.Exit(1) from error
+    except ClientError as error:
+        complain(f"mediastore: {error.message}")
+        raise typer.Exit(1) from error
+    except BrokenPipeError as error:
+        # Whoever read our output has had enough. The interpreter would complain again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from error
+    except OSError as error:
+        complain(f"mediastore: {error.filename or 'file'}: {error.strerror}")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        complain("stopped; the same command goes on where this one stopped")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Raise when another process of ours has the same file in hand, where the file system can tell."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileUnfit(f"another mediastore command is at work on {path}") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
+@contextmanager
+def errors_file(path: Path, *, size: int) -> Iterator[IO[bytes]]:
+    """What was told before is kept; what an earlier run told of lines that come again is not."""
+    with path.open("r+b" if size and path.exists() else "wb") as file:
+        file.truncate(size)
+        file.seek(0, os.SEEK_END)
+        yield file
+
+
+def summary(counts: Counts) -> str:
+    parts = [f"{count:,} {name}" for name, count in msgspec.structs.asdict(counts).items() if count]
+    return ", ".join(parts) or "nothing to import"
+
+
+def complain(text: str) -> None:
+    with suppress(BrokenPipeError):
+        err.print(text, style="red" if text.startswith("mediastore:") else None, markup=False, highlight=False, soft_wrap=True)
