@@ -88,7 +88,7 @@ class Scene:
         return (await self.services.catalog.read(pid, caller=CALLER)).status
 
     async def history(self, pid: str) -> list[str]:
-        events, _ = await self.services.catalog.history(pid, after=0, limit=100, caller=CALLER)
+        events, _ = await self.services.history.of_record(pid, reads=False, after=0, limit=100, caller=CALLER)
         return [event.action for event in events]
 
     async def reconcile(self, name: str = "local", **asked: Any) -> RunRow:
