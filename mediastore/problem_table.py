@@ -105,6 +105,7 @@ STATUSES: dict[type[Exception], int] = {
     transfers.ContentLost: 410,
     transfers.ContentUnavailable: 503,
     transfers.VersionNotFound: 404,
+    transfers.BytesChanged: 409,
     transfers.DirectUnavailable: 409,
     retention.HoldInvalid: 422,
     retention.HoldNotFound: 404,

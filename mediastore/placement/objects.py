@@ -49,12 +49,23 @@ async def insert_object(
 
 
 async def set_stored(
-    connection: Connection, object: int, *, version: int, size: int, checksums: Mapping[str, object], at: datetime
+    connection: Connection,
+    object: int,
+    *,
+    version: int,
+    size: int,
+    checksums: Mapping[str, object],
+    at: datetime,
+    media_type: str | None = None,
 ) -> bool:
-    """The bytes are there and were verified. Only an object that is being written can become stored; False where it was not."""
+    """The bytes are there and were verified. Only an object that is being written can become stored; False where it was not.
+
+    `media_type`, where given, was not known when the object was announced.
+    """
     done = await connection.fetchval(
         """
-        UPDATE stored_object SET state = 'stored', version = $2, size = $3, checksums = $4, stored_at = $5, checked_at = $5
+        UPDATE stored_object SET state = 'stored', version = $2, size = $3, checksums = $4, stored_at = $5, checked_at = $5,
+            media_type = coalesce($6, media_type)
         WHERE id = $1 AND state IN ('writing', 'verifying') RETURNING true
         """,
         object,
@@ -62,6 +73,7 @@ async def set_stored(
         size,
         checksums,
         at,
+        media_type,
     )
     return bool(done)
 

@@ -7,7 +7,6 @@ from msgspec import Struct
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog import queries as catalog_queries
-from mediastore.catalog.schemas import Checksum
 from mediastore.catalog.service import Catalog
 from mediastore.clock import Clock
 from mediastore.database import Connection, Database
@@ -19,7 +18,6 @@ from mediastore.jobs.queue import JobQueue
 from mediastore.placement import objects
 from mediastore.placement import queries as placement
 from mediastore.placement.queries import StoreRow
-from mediastore.placement.quotas import reserve
 from mediastore.placement.registry import Registry
 from mediastore.placement.service import Placement
 from mediastore.retention import finding_queries
@@ -29,11 +27,11 @@ from mediastore.retention.policy import is_known, quarantine_unknown, remove_unk
 from mediastore.retention.upkeep import ELSEWHERE_S, waited
 from mediastore.retention.upkeep_errors import AdoptionFailed, FindingDecided, FindingNotFound
 from mediastore.retention.upkeep_schemas import Decision, Finding, FindingDecision
-from stores.digests import digest_stream
+from mediastore.transfers.adoption import Adopted, Deed, Found, become_content, read_in_place
+from mediastore.transfers.declared import OCTETS
 from stores.errors import StoreError
 
 ADOPT = "adopt_object"
-UNKNOWN_TYPE = "application/octet-stream"
 CHOICES: dict[str, tuple[Decision, ...]] = {
     "unknown_object": ("remove", "quarantine", "adopt"),
     "unknown_upload": ("abort",),
@@ -47,14 +45,6 @@ class AdoptJob(Struct, frozen=True, kw_only=True):
 
     store: int
     finding: int
-
-
-class Adopted(Struct, frozen=True, kw_only=True):
-    """Bytes that were read to their end."""
-
-    size: int
-    media_type: str
-    checksums: dict[str, Checksum]
 
 
 class Findings:
@@ -207,22 +197,11 @@ class Findings:
             async with self._database.connection() as connection:
                 await finding_queries.take_back(connection, found.id, problem=error.message)
 
-    async def _read(self, row: StoreRow, found: Finding) -> Adopted:
+    async def _read(self, row: StoreRow, found: Finding) -> Found:
         store = await self._registry.get(row.id, revision=row.revision)
-        before = await store.head(found.key)
-        read = await digest_stream(store.read(found.key), row.checksums)
-        after = await store.head(found.key)
-        if (before.size, before.etag, before.modified_at) != (
-            after.size,
-            after.etag,
-            after.modified_at,
-        ) or read.size != after.size:
-            raise AdoptionFailed("the bytes changed while they were read", finding=found.id)
-        now = self._clock()
-        checksums = {name: Checksum(value=digest, attested_by="server", at=now) for name, digest in read.digests.items()}
-        return Adopted(size=read.size, media_type=after.media_type or UNKNOWN_TYPE, checksums=checksums)
+        return await read_in_place(store, found.key, row.checksums)
 
-    async def _publish(self, row: StoreRow, found: Finding, adopted: Adopted) -> None:
+    async def _publish(self, row: StoreRow, found: Finding, read: Found) -> None:
         """The row, the version and the end of the finding are one transaction: bytes that were nobody's are this record's."""
         now = self._clock()
         async with self._database.transaction() as connection:
@@ -233,33 +212,11 @@ class Findings:
                 return
             if await queries.rows_at(connection, row.id, [found.key]):
                 raise AdoptionFailed("a row names these bytes by now", finding=found.id)
-            await reserve(connection, row, owner=media.owner, size=adopted.size)
+            media_type = read.media_type or OCTETS
             object = await objects.insert_object(
-                connection, media=media.id, store=row.id, key=found.key, media_type=adopted.media_type, filename=None
+                connection, media=media.id, store=row.id, key=found.key, media_type=media_type, filename=None
             )
-            version = await catalog_queries.next_version(connection, media.id)
-            await objects.set_stored(connection, object, version=version, size=adopted.size, checksums=adopted.checksums, at=now)
-            revision = await catalog_queries.set_content(connection, media.id, object=object, version=version)
-            await objects.supersede(connection, media.id, current=object)
-            content = {
-                "size": adopted.size,
-                "media_type": adopted.media_type,
-                "checksums": {name: checksum.value for name, checksum in adopted.checksums.items()},
-                "store": row.name,
-            }
-            await events.append(
-                connection,
-                kind="media",
-                subject=media.pid,
-                media=media.id,
-                revision=revision,
-                actor=found.decided_by or "",
-                action="adopted",
-                changes={
-                    "version": Change(before=media.version, after=version),
-                    "content": Change(after=content),
-                    "status": Change(before=media.status, after="ready"),
-                },
-                request_id=None,
-            )
-        self._log.info("adopted", store=row.name, key=found.key, pid=found.pid, size=adopted.size)
+            adopted = Adopted(object=object, found=read, media_type=media_type, filename=None)
+            deed = Deed(action="adopted", actor=found.decided_by or "")
+            await become_content(connection, media, row, adopted, deed, at=now)
+        self._log.info("adopted", store=row.name, key=found.key, pid=found.pid, size=read.size)

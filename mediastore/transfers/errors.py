@@ -21,6 +21,7 @@ TransferError
 ├── ContentLost             the bytes are gone for good
 ├── ContentUnavailable      the store does not give what it should have; retryable
 ├── VersionNotFound
+├── BytesChanged            bytes that lie in a store were others after they were read than before
 ├── PartBusy                this part is on its way several times already; retryable
 ├── TicketWrong             the token of a signed URL is wrong, revoked or has expired
 └── DirectUnavailable       this way of sending is not possible with this store
@@ -125,6 +126,10 @@ class ContentUnavailable(TransferError):
 
 class VersionNotFound(TransferError):
     code = "version_not_found"
+
+
+class BytesChanged(TransferError):
+    code = "bytes_changed"
 
 
 class DirectUnavailable(TransferError):

@@ -95,8 +95,8 @@ class Ledger:
             if row is None:
                 store_id = (await self._drafts.new(pid, about.fields, owner=caller.identity.name, now=now)).store
             else:
-                row = self._writable(row, caller=caller, now=now)
-                store_id = (await self._changed(row, about, caller=caller, now=now))[0].store
+                row = self.writable(row, caller=caller, now=now)
+                store_id = (await self.changed(row, about, caller=caller, now=now))[0].store
             store = await placement.store_by_id(connection, store_id)
         assert store is not None  # noqa: S101 - a store with records is never deleted
         return store
@@ -137,7 +137,7 @@ class Ledger:
                 row = await catalog_queries.media_by_pid(connection, intent.pid, lock=True)
                 if row is None or row.id != intent.media:
                     raise UploadInterrupted("the record went away while its bytes were sent", pid=intent.pid)
-                self._writable(row, caller=caller, now=now)
+                self.writable(row, caller=caller, now=now)
                 precondition(row)
                 if not await queries.complete_upload(connection, intent.upload):
                     raise UploadInterrupted("the upload was given up in the meantime; send it again", pid=intent.pid)
@@ -154,7 +154,8 @@ class Ledger:
                 version = version or await catalog_queries.next_version(connection, row.id)
                 # What was completed later lies above, though it was verified sooner.
                 newest = version > row.version
-                changes = await self._apply(connection, row, about, intent=intent, caller=caller, now=now) if newest else {}
+                changed = newest and not intent.created
+                changes = await self.apply(connection, row, about, caller=caller, now=now) if changed else {}
                 if not await objects.set_stored(
                     connection, stored.object, version=version, size=stored.size, checksums=stored.checksums, at=now
                 ):
@@ -231,14 +232,14 @@ class Ledger:
         others than declared. `silent_since`, where given, is when it expired: one that was heard of since lives on. Safe to
         repeat. Returns whether the upload was completed before, be it that its answer was lost: then it is left alone.
         """
-        told = None if problem is None else _told(problem)
+        shown = None if problem is None else told(problem)
         # Only what is not what was declared is worth a look; the rest has nothing wrong with it.
         quarantine = isinstance(problem, DigestMismatch | SizeMismatch)
         async with self._database.transaction() as connection:
             if media is not None:
                 await queries.lock_media(connection, media)
             closed = await queries.fail_upload(
-                connection, upload, reason=reason, withdraw=withdraw, problem=told, silent_since=silent_since
+                connection, upload, reason=reason, withdraw=withdraw, problem=shown, silent_since=silent_since
             )
             if closed is None:
                 return await queries.is_completed(connection, upload)
@@ -246,8 +247,8 @@ class Ledger:
             await (objects.quarantine if quarantine else objects.doom)(connection, closed.object, reason=reason)
             if withdraw and closed.created_record and media is not None:
                 await catalog_queries.withdraw_pristine(connection, media)
-            elif told is not None and media is not None:
-                await self._catalog.note_failed(connection, media, reason=str(told["detail"]), actor=closed.caller)
+            elif shown is not None and media is not None:
+                await self._catalog.note_failed(connection, media, reason=str(shown["detail"]), actor=closed.caller)
         self._on_doomed()
         return False
 
@@ -281,13 +282,13 @@ class Ledger:
         await self._drafts.refresh_rules()
         async with self._database.transaction() as connection:
             row = await catalog_queries.media_by_pid(connection, pid, lock=True)
-            precondition(row if row is None else self._writable(row, caller=caller, now=now))
+            precondition(row if row is None else self.writable(row, caller=caller, now=now))
             if row is None:
                 new = await self._drafts.new(pid, about.fields, owner=caller.identity.name, now=now)
                 media, store_id = (await self._catalog.insert(connection, new, caller=caller)).id, new.store
             else:
                 media = row.id
-                store_id = (await self._changed(row, about, caller=caller, now=now))[0].store
+                store_id = (await self.changed(row, about, caller=caller, now=now))[0].store
             if plan is not None and plan.store != store_id:
                 raise UploadInterrupted("the record was given another store at the same moment; begin again", pid=pid)
             store = await placement.store_by_id(connection, store_id)
@@ -307,13 +308,15 @@ class Ledger:
                 plan=plan,
             )
 
-    def _writable(self, row: MediaRow, *, caller: Caller, now: datetime) -> MediaRow:
+    def writable(self, row: MediaRow, *, caller: Caller, now: datetime) -> MediaRow:
+        """The record, if this caller may give it content. Raises as `Catalog.writable`, and `RecordGone` for an expired one."""
         row = self._catalog.writable(row, row.pid, caller=caller, now=now)
         if row.status_at(now) == "expired":
             raise gone(row, "expired")
         return row
 
-    async def _changed(self, row: MediaRow, about: About, *, caller: Caller, now: datetime) -> tuple[MediaRow, Any, Any]:
+    async def changed(self, row: MediaRow, about: About, *, caller: Caller, now: datetime) -> tuple[MediaRow, Any, Any]:
+        """As `Drafts.changed`. Raises what is wrong with what the client says of a record that is there."""
         if about.fields.pid_type is not None and about.fields.pid_type != row.pid_type:
             raise RecordInvalid(
                 f"{row.pid} has the pid_type {row.pid_type}, not {about.fields.pid_type}; leave it out", pid_type=row.pid_type
@@ -372,13 +375,11 @@ class Ledger:
             created=created,
         )
 
-    async def _apply(
-        self, connection: Connection, row: MediaRow, about: About, *, intent: Intent, caller: Caller, now: datetime
+    async def apply(
+        self, connection: Connection, row: MediaRow, about: About, *, caller: Caller, now: datetime
     ) -> dict[str, Change]:
         """What the client said of a record that was there before takes effect together with its content."""
-        if intent.created:
-            return {}
-        after, identifiers, changes = await self._changed(row, about, caller=caller, now=now)
+        after, identifiers, changes = await self.changed(row, about, caller=caller, now=now)
         if changes:
             await catalog_queries.update_media(connection, after, revisions=0)
         if identifiers is not None:
@@ -396,7 +397,7 @@ def was_answered(error: BaseException) -> bool:
     return isinstance(error, MediastoreError | StoreError) and not isinstance(error, RecordGone | UploadCut | UploadInterrupted)
 
 
-def _told(problem: MediastoreError | StoreError) -> dict[str, object]:
+def told(problem: MediastoreError | StoreError) -> dict[str, object]:
     """What every reader of the record may know: what a store says can name keys and folders, and is for the log."""
     if isinstance(problem, StoreError):
         return {"code": problem.code, "detail": f"the store could not keep or give the bytes ({problem.code})"}
