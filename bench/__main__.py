@@ -15,10 +15,20 @@ from bench.reconciling import RECONCILE_ROWS
 from bench.records import RECORD_ROWS
 from bench.rows import Row, run, say, table
 from bench.s3 import S3_ROWS
+from bench.search import SEARCH_ROWS
 from bench.sweeps import SWEEP_ROWS
 
 RESULTS = Path(__file__).with_name("results.json")
-ROWS: list[Row] = [*RECORD_ROWS, *FILE_ROWS, *S3_ROWS, *DIRECT_ROWS, *SWEEP_ROWS, *RECONCILE_ROWS, *MEMORY_ROWS]
+ROWS: list[Row] = [
+    *RECORD_ROWS,
+    *FILE_ROWS,
+    *S3_ROWS,
+    *DIRECT_ROWS,
+    *SWEEP_ROWS,
+    *RECONCILE_ROWS,
+    *SEARCH_ROWS,
+    *MEMORY_ROWS,
+]
 
 
 def main() -> int:

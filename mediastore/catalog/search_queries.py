@@ -124,7 +124,7 @@ def _look(name: str, where: Where, order: Order, *, on_key: Sequence[str], numbe
     joins = " ".join([content, *(join for join in where.joins if join != content)])
     sorted_by = f"key {order.direction}, id {order.direction} LIMIT {number}"
     far = f"SELECT m.id, {key} AS key FROM media m {joins} WHERE {' AND '.join([where.sql(), *on_key])}"
-    if where.is_narrow:
+    if where.is_narrow or (order.of_content and not keyed):  # no index has the records without content, in any order
         return [f"found_{name} AS MATERIALIZED (SELECT id, key FROM ({far}) AS far ORDER BY {sorted_by})"]
     looked_at = _looked_at(order, keyed=keyed, key=key, on_key=on_key, limit=limit)
     near = f"SELECT m.id, l.key FROM {looked_at} {joins} WHERE {where.sql()} ORDER BY {sorted_by}"
@@ -140,14 +140,13 @@ def _look(name: str, where: Where, order: Order, *, on_key: Sequence[str], numbe
 def _looked_at(order: Order, *, keyed: bool, key: str, on_key: Sequence[str], limit: int) -> str:
     """The next records in the wanted order as `m`, with their `l.key`: what one index gives, before anything is joined to it."""
     most = f"LIMIT {NEAR + NEAR_PER_ITEM * limit}"
-    if order.of_content and keyed:
+    if order.of_content:
         conditions = " AND ".join(["o.state = 'stored'", *on_key])
         first = f"SELECT o.id, o.media, {key} AS key FROM stored_object o WHERE {conditions} ORDER BY {order.ordering} {most}"
         return f"({first}) AS l JOIN media m ON m.id = l.media AND m.current_object = l.id"
     ordering = order.ordering if keyed else f"m.id {order.direction}"
-    content = f"LEFT {CONTENT}" if order.of_content else ""
     conditions = " AND ".join(["m.deleted_at IS NULL", *on_key])
-    first = f"SELECT m.*, {key} AS key FROM media m {content} WHERE {conditions} ORDER BY {ordering} {most}"
+    first = f"SELECT m.*, {key} AS key FROM media m WHERE {conditions} ORDER BY {ordering} {most}"
     return f"({first}) AS m CROSS JOIN LATERAL (SELECT m.key) AS l (key)"
 
 
