@@ -88,6 +88,7 @@ def conditions(asked: Asked) -> Where:
     where = Where()
     filters = asked.filters
     where.value(asked.now, "timestamptz")
+    where.add(f"{NOW} IS NOT NULL")  # PostgreSQL wants every value to be used, and not every search looks at the time
     _names(where, filters)
     _tags(where, filters)
     if filters.metadata is not UNSET:

@@ -176,6 +176,14 @@ def test_counts_and_facets_tell_of_what_the_caller_may_read(server: Server, reco
     assert "facets" not in records.get("/media").json()
 
 
+@pytest.mark.parametrize("status", ["pending", "ready", "expired", "failed", "lost"])
+def test_an_administrator_may_ask_for_each_status_alone(admin: httpx.Client, records: httpx.Client, status: str) -> None:
+    answer = admin.get("/media", params={"status": status, "count": True})
+    assert answer.status_code == 200, answer.text
+    assert {item["status"] for item in answer.json()["items"]} <= {status}
+    assert answer.json()["count"]["value"] == len(answer.json()["items"])
+
+
 def test_words_follow_what_changes(records: httpx.Client) -> None:
     def found(q: str) -> list[str]:
         return [item["pid"] for item in records.get("/media", params={"q": q}).json()["items"]]
