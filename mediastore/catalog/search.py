@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, structs
 
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog import field_queries, search_cursors
+from mediastore.catalog import field_queries, identifier_type_queries, search_cursors
 from mediastore.catalog import search_queries as queries
 from mediastore.catalog.errors import SearchBusy, SearchInvalid, SearchTooSlow
 from mediastore.catalog.field_values import Field
@@ -68,6 +68,8 @@ class Search:
             if request.where is not None:
                 await queries.check_where(connection, request.where)
             rows = await queries.page(connection, conditions(asked), order, after=after, limit=request.limit + 1)
+            if not rows and request.identifiers:
+                await check_types(connection, request, asked)
         page = rows[: request.limit]
         more = len(rows) > request.limit
         return SearchPage(
@@ -121,6 +123,15 @@ class Search:
             raise SearchTooSlow(
                 f"the search took longer than {timeout_s:g} s and was cut; {how_to_narrow(request)}", timeout_s=timeout_s
             ) from error
+
+
+async def check_types(connection: Connection, request: SearchRequest, asked: Asked) -> None:
+    """Raise `SearchInvalid` for an identifier type that is not there. Asked when nothing was found, as it then never is."""
+    known = {item.name for item in await identifier_type_queries.identifier_types(connection)}
+    for type in request.identifiers:
+        if type != "*" and type not in known:
+            there = f"; there are: {', '.join(sorted(known)) or 'none yet'}" if asked.identity.known else ""
+            raise SearchInvalid(f"there is no identifier type {type!r}{there}", field="identifiers")
 
 
 def order_of(request: SearchRequest, fields: dict[str, Field]) -> Order:

@@ -93,6 +93,7 @@ def test_both_faces_find_the_same(
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"sort": "colour"}, "search_invalid", "expires_at, size"),
     ({"fields": {"colour": {"eq": 1}}}, "search_invalid", "no declared field 'colour'"),
+    ({"identifiers": {"COLOUR": "red"}}, "search_invalid", "there are: CAST"),
     ({"facets": ["colour"]}, "search_invalid", "media_type"),
     ({"where": "$.depth >"}, "search_invalid", "where: "),
     ({"where": "$.depth"}, "search_invalid", "exists($.depth)"),
