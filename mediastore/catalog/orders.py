@@ -6,13 +6,13 @@ from mediastore.catalog.field_values import Field
 from mediastore.catalog.filter_queries import CONTENT, EXPIRED, PID, SQL_TYPES, field_expression
 from mediastore.catalog.search_queries import Facet, Order
 
-NEWEST = Order(key="m.id", kind="bigint", descending=True)
+NEWEST = Order(key="m.id", kind="bigint", descending=True, is_clustered=True)
 """As they were made; unlike their times, no two are the same."""
 
 ORDERS: Mapping[str, Order] = {
     "pid": Order(key=PID, kind="text"),
-    "created_at": Order(key="m.created_at", kind="timestamptz"),
-    "updated_at": Order(key="m.updated_at", kind="timestamptz"),
+    "created_at": Order(key="m.created_at", kind="timestamptz", is_clustered=True),
+    "updated_at": Order(key="m.updated_at", kind="timestamptz", is_clustered=True),
     "expires_at": Order(key="m.expires_at", kind="timestamptz", nullable=True),
     "size": Order(key="o.size", kind="bigint", nullable=True, of_content=True),
 }

@@ -2,6 +2,7 @@
 
 A page is one statement that looks twice. *Near*: the next few thousand records in the wanted order, filtered; where many match,
 they fill the page, and no index of a filter is needed. *Far*: only if they did not: all that match, by indexes that fit, sorted.
+Between the two, where near has almost filled the page and reading on is cheap, a *wide* look at some more.
 Left to itself the planner would choose between the two by a guess of how many match; if it guesses wrong of a rare tag, it reads
 every record.
 """
@@ -22,6 +23,9 @@ NEAR = 1000
 NEAR_PER_ITEM = 20
 """How many records are looked at before the indexes are asked: cheap beside what those cost where every twentieth matches."""
 
+WIDER = 8
+"""By how much fewer than wanted may have been found for another, wider look to be worth while."""
+
 NOT_A_CONDITION = "22038"
 """PostgreSQL's code for a path that does not come to one boolean."""
 
@@ -38,6 +42,8 @@ class Order(Struct, frozen=True, kw_only=True):
     descending: bool = False
     nullable: bool = False
     """Whether records may lack the key; they come last, either way."""
+    is_clustered: bool = False
+    """Whether records lie on disk about in this order, so that walking along it reads little."""
     of_content: bool = False
     """Whether it is the content that has the key, `o`, and not the record, `m`."""
 
@@ -117,7 +123,7 @@ def page_statement(where: Where, order: Order, *, after: Position | None, limit:
 
 
 def _look(name: str, where: Where, order: Order, *, on_key: Sequence[str], number: str, limit: int) -> list[str]:
-    """Near and far: the first records of those that these conditions on the key leave, in two ways of which one is gone."""
+    """The first records of those that these conditions on the key leave: near, wide and far, of which one is gone."""
     keyed = name == "keyed"
     key = order.key if keyed else f"NULL::{order.kind}"
     content = "" if not order.of_content else CONTENT if keyed else f"LEFT {CONTENT}"
@@ -126,27 +132,37 @@ def _look(name: str, where: Where, order: Order, *, on_key: Sequence[str], numbe
     far = f"SELECT m.id, {key} AS key FROM media m {joins} WHERE {' AND '.join([where.sql(), *on_key])}"
     if where.is_narrow or (order.of_content and not keyed):  # no index has the records without content, in any order
         return [f"found_{name} AS MATERIALIZED (SELECT id, key FROM ({far}) AS far ORDER BY {sorted_by})"]
-    looked_at = _looked_at(order, keyed=keyed, key=key, on_key=on_key, limit=limit)
-    near = f"SELECT m.id, l.key FROM {looked_at} {joins} WHERE {where.sql()} ORDER BY {sorted_by}"
-    count = f"(SELECT count(*) FROM near_{name})"
-    return [
-        f"near_{name} AS MATERIALIZED ({near})",
-        f"far_{name} AS MATERIALIZED ({far} AND {count} < {number})",
-        f"found_{name} AS MATERIALIZED (SELECT id, key FROM near_{name} WHERE {count} >= {number}"
-        f" UNION ALL (SELECT id, key FROM far_{name} ORDER BY {sorted_by}))",
-    ]
+
+    def walk(most: int, *gate: str) -> str:
+        looked_at = _looked_at(order, keyed=keyed, key=key, on_key=[*on_key, *gate], most=most)
+        return f"SELECT m.id, l.key FROM {looked_at} {joins} WHERE {where.sql()} ORDER BY {sorted_by}"
+
+    looks = ["near"]
+    most = NEAR + NEAR_PER_ITEM * limit
+    parts = [f"near_{name} AS MATERIALIZED ({walk(most)})"]
+    if order.is_clustered:
+        found = f"(SELECT count(*) FROM near_{name})"
+        promising = f"{found} BETWEEN {max(1, limit // WIDER)} AND {number} - 1"
+        parts.append(f"wide_{name} AS MATERIALIZED ({walk(2 * WIDER * most, promising)})")
+        looks.append("wide")
+    counts = [f"(SELECT count(*) FROM {look}_{name})" for look in looks]
+    parts.append(f"far_{name} AS MATERIALIZED ({far} AND {' AND '.join(f'{count} < {number}' for count in counts)})")
+    filled = [f"SELECT id, key FROM {look}_{name} WHERE {count} >= {number}" for look, count in zip(looks, counts, strict=True)]
+    all_of_far = f"(SELECT id, key FROM far_{name} ORDER BY {sorted_by})"
+    return [*parts, f"found_{name} AS MATERIALIZED ({' UNION ALL '.join([*filled, all_of_far])})"]
 
 
-def _looked_at(order: Order, *, keyed: bool, key: str, on_key: Sequence[str], limit: int) -> str:
+def _looked_at(order: Order, *, keyed: bool, key: str, on_key: Sequence[str], most: int) -> str:
     """The next records in the wanted order as `m`, with their `l.key`: what one index gives, before anything is joined to it."""
-    most = f"LIMIT {NEAR + NEAR_PER_ITEM * limit}"
     if order.of_content:
         conditions = " AND ".join(["o.state = 'stored'", *on_key])
-        first = f"SELECT o.id, o.media, {key} AS key FROM stored_object o WHERE {conditions} ORDER BY {order.ordering} {most}"
+        first = (
+            f"SELECT o.id, o.media, {key} AS key FROM stored_object o WHERE {conditions} ORDER BY {order.ordering} LIMIT {most}"
+        )
         return f"({first}) AS l JOIN media m ON m.id = l.media AND m.current_object = l.id"
     ordering = order.ordering if keyed else f"m.id {order.direction}"
     conditions = " AND ".join(["m.deleted_at IS NULL", *on_key])
-    first = f"SELECT m.*, {key} AS key FROM media m WHERE {conditions} ORDER BY {ordering} {most}"
+    first = f"SELECT m.*, {key} AS key FROM media m WHERE {conditions} ORDER BY {ordering} LIMIT {most}"
     return f"({first}) AS m CROSS JOIN LATERAL (SELECT m.key) AS l (key)"
 
 

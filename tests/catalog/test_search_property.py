@@ -271,6 +271,7 @@ def test_search_finds_what_a_naive_one_finds(scene: Scene, looks: str, monkeypat
     if looks == "near ends early":
         monkeypatch.setattr(search_queries, "NEAR", 2)
         monkeypatch.setattr(search_queries, "NEAR_PER_ITEM", 1)
+        monkeypatch.setattr(search_queries, "WIDER", 1)
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(things=records(), asked=st.lists(requests(), min_size=1, max_size=4), identity=st.sampled_from(IDENTITIES))
