@@ -11,6 +11,9 @@ VERSION = "1.38.0"
 DESCRIPTION = "search indexes, words, declared fields"
 
 UP = r"""
+-- All at once and in this order, so that servers at work neither wait in a circle with us nor write what has no words yet.
+LOCK TABLE media, stored_object, identifier IN SHARE ROW EXCLUSIVE MODE;
+
 -- In the order of the characters' numbers, whatever the collation of the database: the same everywhere, and good for prefixes.
 CREATE INDEX media_pid_idx ON media (pid COLLATE "C") WHERE deleted_at IS NULL;
 CREATE INDEX media_created_at_idx ON media (created_at, id) WHERE deleted_at IS NULL;
