@@ -140,20 +140,25 @@ async def end_quarantine(connection: Connection, *, after_s: float, limit: int) 
     return len(rows)
 
 
-async def doom_again(connection: Connection, *, store: int, key: str, reason: str) -> None:
-    """Bytes came to a key after it was purged: they go too, whether or not the key still has a row."""
-    await connection.execute(
+async def doom_again(connection: Connection, *, store: int, key: str, reason: str) -> bool:
+    """Bytes came to a key after it was purged: they go too, whether or not the key still has a row.
+
+    False where the row says that the bytes are somebody's.
+    """
+    doomed = await connection.fetchval(
         """
         INSERT INTO stored_object (store, key, media_type, state, state_reason, doomed_at)
         VALUES ($1, $2, '', 'purging', $3, now())
         ON CONFLICT ON CONSTRAINT stored_object_key_key DO UPDATE
             SET state = 'purging', state_reason = $3, doomed_at = now(), next_attempt_at = now()
             WHERE stored_object.state IN ('purging', 'purged')
+        RETURNING true
         """,
         store,
         key,
         reason,
     )
+    return bool(doomed)
 
 
 async def doom_all_of(connection: Connection, medias: Sequence[int], *, reason: str, wait_s: float = 0) -> int:

@@ -18,6 +18,7 @@ from mediastore.jobs.queue import JobQueue
 from mediastore.placement import objects
 from mediastore.placement import queries as placement
 from mediastore.placement.queries import StoreRow
+from mediastore.placement.quotas import reserve
 from mediastore.placement.registry import Registry
 from mediastore.placement.service import Placement
 from mediastore.retention import finding_queries
@@ -32,6 +33,7 @@ from mediastore.transfers.declared import OCTETS
 from stores.errors import StoreError
 
 ADOPT = "adopt_object"
+NAMED_BY_NOW = "a row names these bytes by now"
 CHOICES: dict[str, tuple[Decision, ...]] = {
     "unknown_object": ("remove", "quarantine", "adopt"),
     "unknown_upload": ("abort",),
@@ -120,11 +122,11 @@ class Findings:
             ):
                 raise FindingDecided("somebody decided it at the same moment", finding=found.id)
             if decision != "abort" and await queries.rows_at(connection, row.id, [found.key]):
-                raise FindingDecided("a row names these bytes by now", finding=found.id)
-            if decision == "remove":
-                await remove_unknown(connection, store=row.id, key=found.key)
-            elif decision == "quarantine":
-                await quarantine_unknown(connection, store=row.id, key=found.key)
+                raise FindingDecided(NAMED_BY_NOW, finding=found.id)
+            if decision == "remove" and not await remove_unknown(connection, store=row.id, key=found.key):
+                raise FindingDecided(NAMED_BY_NOW, finding=found.id)
+            if decision == "quarantine" and not await quarantine_unknown(connection, store=row.id, key=found.key):
+                raise FindingDecided(NAMED_BY_NOW, finding=found.id)
             await self._note(connection, row, found, decision, caller=caller)
         self._catalog.doomed()
 
@@ -211,7 +213,8 @@ class Findings:
             if not await finding_queries.set_done(connection, found.id, at=now):
                 return
             if await queries.rows_at(connection, row.id, [found.key]):
-                raise AdoptionFailed("a row names these bytes by now", finding=found.id)
+                raise AdoptionFailed(NAMED_BY_NOW, finding=found.id)
+            await reserve(connection, row, owner=media.owner, size=read.size)
             media_type = read.media_type or OCTETS
             object = await objects.insert_object(
                 connection, media=media.id, store=row.id, key=found.key, media_type=media_type, filename=None

@@ -94,12 +94,12 @@ class Policy:
                 for item in batch:
                     if answers[item.key] is None or item.key in known:
                         await finding_queries.delete_findings(connection, [item.id])
-                    elif wanted == "remove":
-                        await remove_unknown(connection, store=self._work.row.id, key=item.key)
+                    elif wanted == "remove" and await remove_unknown(connection, store=self._work.row.id, key=item.key):
                         self._counts.removed += await self._decide(connection, item, "remove")
-                    else:
-                        await quarantine_unknown(connection, store=self._work.row.id, key=item.key)
+                    elif wanted == "quarantine" and await quarantine_unknown(connection, store=self._work.row.id, key=item.key):
                         self._counts.quarantined += await self._decide(connection, item, "quarantine")
+                    else:  # it was given a row since we asked: the bytes are somebody's
+                        await finding_queries.delete_findings(connection, [item.id])
             self._on_doomed()
 
     async def _note_uploads(self, batch: list[OpenUpload]) -> None:
@@ -141,9 +141,9 @@ class Policy:
         )
 
 
-async def remove_unknown(connection: Connection, *, store: int, key: str) -> None:
-    """The row first, then the usual purge takes the bytes."""
-    await objects.doom_again(connection, store=store, key=key, reason=REMOVED)
+async def remove_unknown(connection: Connection, *, store: int, key: str) -> bool:
+    """The row first, then the usual purge takes the bytes; False where there is a row that keeps them."""
+    return await objects.doom_again(connection, store=store, key=key, reason=REMOVED)
 
 
 async def quarantine_unknown(connection: Connection, *, store: int, key: str) -> bool:

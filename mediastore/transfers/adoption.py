@@ -16,7 +16,6 @@ from mediastore.events import queries as events
 from mediastore.events.schemas import Change
 from mediastore.placement import objects
 from mediastore.placement.queries import StoreRow
-from mediastore.placement.quotas import reserve
 from mediastore.transfers.errors import BytesChanged, UploadInterrupted
 from stores.digests import digest_stream
 from stores.errors import ObjectTruncated
@@ -75,12 +74,12 @@ async def become_content(
     at: datetime,
     changes: Mapping[str, Change] | None = None,
 ) -> None:
-    """Make the bytes a content of the record, whose lock the caller holds; `changes` are others of the same revision.
+    """Make the bytes a content of the record; `changes` are others of the same revision.
 
-    The content is the newest one, unless its number was reserved and the record has a higher one by now. Raises `QuotaExceeded`.
+    The caller holds the record's lock and has reserved the size. The content is the newest one, unless its number was reserved
+    and the record has a higher one by now.
     """
     found = adopted.found
-    await reserve(connection, store, owner=media.owner, size=found.size)
     version = await objects.reserved_version(connection, adopted.object)
     version = version or await catalog_queries.next_version(connection, media.id)
     newest = version > media.version
