@@ -67,6 +67,9 @@ from mediastore.placement.registry import Registry
 from mediastore.placement.routes import S3ConfigController, StoreController
 from mediastore.placement.service import Placement
 from mediastore.problem_table import answer_error, describe
+from mediastore.registering.routes import RegistrationController
+from mediastore.registering.scans import SCAN, Scans
+from mediastore.registering.service import REGISTER, Registrations
 from mediastore.retention.findings import ADOPT, Findings
 from mediastore.retention.fixity import FixityCheck
 from mediastore.retention.holds import Holds
@@ -256,6 +259,7 @@ class Services:
             grace_s=settings.upload_grace_s,
             quarantine_s=settings.quarantine_s,
         )
+        self._register(drafts, clock=clock)
         self._keep(purger, clock=clock)
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
@@ -270,6 +274,30 @@ class Services:
         self._auditing = Loop("reads", self._reads.flush, interval_s=AUDIT_EVERY_S)
         self._starting = Loop(
             "memory stores", self.open_memory_stores, interval_s=max(RETRY_START_S, settings.cleanup_interval_s)
+        )
+
+    def _register(self, drafts: Drafts, *, clock: Clock) -> None:
+        """Wire what makes records of objects that exist: registering."""
+        self.registrations = Registrations(
+            self.database,
+            placement=self.placement,
+            catalog=self.catalog,
+            drafts=drafts,
+            ledger=self._ledger,
+            registry=self.registry,
+            credentials=self.credentials,
+            jobs=self.jobs,
+            inline_bytes=self.settings.verify_inline_bytes,
+            clock=clock,
+        )
+        self.scans = Scans(
+            self.database,
+            placement=self.placement,
+            registrations=self.registrations,
+            registry=self.registry,
+            credentials=self.credentials,
+            jobs=self.jobs,
+            clock=clock,
         )
 
     def _keep(self, purger: Purger, *, clock: Clock) -> None:
@@ -305,6 +333,8 @@ class Services:
         return [
             Job(name=VERIFY, run=self.completion.verify),
             Job(name=SETTLE, run=self.completion.settle),
+            Job(name=REGISTER, run=self.registrations.register),
+            Job(name=SCAN, run=self.scans.run),
             Job(name=SWEEP, run=self.sweep_schedule.sweep),
             Job(name=RECONCILE, run=self.upkeep.reconcile_store),
             Job(name=CHECK, run=self.upkeep.check_fixity),
@@ -317,6 +347,7 @@ class Services:
         return [
             Schedule(name="sweep_stores", every="* * * * *", run=self.sweep_schedule.enqueue_due),
             Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run),
+            Schedule(name="look_after_registrations", every="*/5 * * * *", run=self.scans.look_after),
             Schedule(name=UPKEEP, every="* * * * *", run=self.upkeep.enqueue_due),
         ]
 
@@ -429,6 +460,8 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "quotas": services.quotas,
         "holds": services.holds,
         "sweeper": services.sweeper,
+        "registrations": services.registrations,
+        "scans": services.scans,
         "upkeep": services.upkeep,
         "findings": services.findings,
         "sites": Sites(settings.public_url),
@@ -444,6 +477,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             IdentifierTypeController,
             S3ConfigController,
             StoreController,
+            RegistrationController,
             UpkeepController,
             JobController,
             MediaController,

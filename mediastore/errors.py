@@ -7,6 +7,7 @@
     ├── PlacementError          mediastore.placement.errors
     ├── CatalogError            mediastore.catalog.errors
     ├── TransferError           mediastore.transfers.errors
+    ├── RegisteringError        mediastore.registering.errors
     ├── MomentInvalid           mediastore.clock: a time at the ends of the calendar
     ├── EmbeddedError           mediastore.embedded_errors
     ├── RequestError            mediastore.http.errors

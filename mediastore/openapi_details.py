@@ -9,6 +9,7 @@ from mediastore.catalog.interchange_schemas import ImportLine
 from mediastore.catalog.pids import LONGEST
 from mediastore.catalog.schemas import Media, MediaCreate, ResolvedMany
 from mediastore.openapi_schemas import Json, without_null
+from mediastore.registering.schemas import Registration
 from mediastore.transfers.form import LISTS
 from mediastore.transfers.schemas import Upload
 
@@ -107,6 +108,12 @@ DETAILS: Mapping[str, Detail] = {
         kinds={200: Media, 300: ResolvedMany},
         said={200: "The record", 300: "Several records have this identifier"},
     ),
+    "stores_register": Detail(
+        answers={201: ("Location",), 202: ("Location",)},
+        kinds={201: Media, 202: Registration},
+        said={201: "Verified: the record, with its content", 202: "A job reads the bytes; Location tells how far it is"},
+    ),
+    "stores_scan": Detail(answers={202: ("Location",)}, said={202: "A job does it; Location tells how far it is"}),
     "stores_sweep": Detail(
         answers={200: ("Location",), 202: ("Location",)},
         said={200: "It has ended: its report", 202: "It runs; Location tells how far it is"},

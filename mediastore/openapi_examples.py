@@ -18,6 +18,7 @@ from mediastore.catalog.schemas import (
 from mediastore.catalog.search_schemas import SearchRequest
 from mediastore.http.problems import Problem
 from mediastore.placement.schemas import S3ConfigCreate, S3ConfigReplace, StoreChange, StoreCreate
+from mediastore.registering.schemas import RegistrationAsk, ScanAsk
 from mediastore.retention.schemas import HoldCreate, SweepRequest
 from mediastore.retention.upkeep_schemas import FindingDecision, ReconcileAsk
 from mediastore.transfers.schemas import PartsAsked, UploadBegin, UploadComplete, UrlsAsked
@@ -118,6 +119,14 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         "off": {"enabled": False},
         "upkeep": {"upkeep": {"reconcile_interval_s": 43200, "unknown": "quarantine", "fixity_period_s": 2592000}},
         "retention": {"retention": {"default_ttl_s": 2592000, "max_ttl_s": 31536000}},
+    },
+    RegistrationAsk: {
+        "a new record": {"key": "2024/a.csv", "pid": PID, "checksums": {"md5": "5eb63bbbe01eeed093cb22bb8f5acdc3"}},
+        "described": {"key": "2024/b.csv", "media_type": "text/csv", "tags": ["raw"], "metadata": {"depth": 12.5}},
+    },
+    ScanAsk: {
+        "everything": {"pid_pattern": "{key}"},
+        "one folder": {"prefix": "2024/", "pid_pattern": "cast/{stem}", "tags": ["raw"], "access": "internal"},
     },
     ReconcileAsk: {"now": {}, "believing it": {"believe_missing": True}},
     FindingDecision: {"remove": {"decision": "remove"}, "adopt": {"decision": "adopt", "pid": PID}},

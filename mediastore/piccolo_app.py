@@ -11,6 +11,7 @@ TABLE_MODULES = [
     "mediastore.placement.tables",
     "mediastore.catalog.tables",
     "mediastore.transfers.tables",
+    "mediastore.registering.tables",
     "mediastore.retention.tables",
     "mediastore.retention.upkeep_tables",
 ]

@@ -15,6 +15,7 @@ from mediastore.http import errors as http
 from mediastore.http.problems import problem
 from mediastore.jobs import errors as jobs
 from mediastore.placement import errors as placement
+from mediastore.registering import errors as registering
 from mediastore.retention import errors as retention
 from mediastore.retention import upkeep_errors as upkeep
 from mediastore.transfers import errors as transfers
@@ -107,6 +108,13 @@ STATUSES: dict[type[Exception], int] = {
     transfers.VersionNotFound: 404,
     transfers.BytesChanged: 409,
     transfers.DirectUnavailable: 409,
+    registering.NothingThere: 404,
+    registering.KeyNamed: 409,
+    registering.PatternInvalid: 422,
+    registering.RegistrationNotFound: 404,
+    registering.RegistrationEnded: 409,
+    registering.ScanNotFound: 404,
+    registering.ScanEnded: 409,
     retention.HoldInvalid: 422,
     retention.HoldNotFound: 404,
     retention.SweepNotFound: 404,

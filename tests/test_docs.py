@@ -59,6 +59,7 @@ def test_every_error_of_a_request_has_a_status() -> None:
         "mediastore.catalog",
         "mediastore.placement",
         "mediastore.transfers",
+        "mediastore.registering",
         "mediastore.http",
         "mediastore.jobs",
     )

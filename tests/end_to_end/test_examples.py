@@ -39,7 +39,15 @@ def run(script: str, *, folder: Path, server: Server, **environment: str) -> sub
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "docs/guide.md", "docs/direct-uploads.md", "docs/retention.md", "docs/bulk.md", "docs/search.md"],
+    [
+        "README.md",
+        "docs/guide.md",
+        "docs/direct-uploads.md",
+        "docs/retention.md",
+        "docs/bulk.md",
+        "docs/search.md",
+        "docs/registering.md",
+    ],
 )
 def test_the_examples_work(document: str, server: Server, moto_url: str, bucket: str, tmp_path: Path) -> None:
     quick_start = examples("README.md", after="## First success")
