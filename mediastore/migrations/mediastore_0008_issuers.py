@@ -3,7 +3,7 @@
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
 
-ID = "mediastore_0010_issuers"
+ID = "mediastore_0008_issuers"
 VERSION = "1.38.0"
 DESCRIPTION = "which outside service vouches for an account"
 
