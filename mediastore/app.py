@@ -187,7 +187,6 @@ class Services:
             Intake(self.database, catalog=self.catalog, drafts=drafts, pid_prefix=settings.pid_prefix, clock=clock),
             credentials=self.credentials,
         )
-        self.exports = Exports(self.database, credentials=self.credentials, clock=clock)
         self.search = Search(
             self.database,
             timeout_s=min(settings.search_timeout_s, settings.query_timeout_s),
@@ -196,6 +195,7 @@ class Services:
             wait_s=settings.database_wait_s,
             clock=clock,
         )
+        self.exports = Exports(self.database, search=self.search, credentials=self.credentials, clock=clock)
         self.metadata_fields = MetadataFields(self.database, jobs=self.jobs)
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)

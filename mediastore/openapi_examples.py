@@ -99,7 +99,11 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         },
         "all or nothing": {"items": [{"op": "create", "pid": "batch/2"}, {"op": "create", "pid": "batch/3"}], "atomic": True},
     },
-    ExportRequest: {"all of them": {}, "going on": {"after": PID}},
+    ExportRequest: {
+        "all of them": {},
+        "going on": {"after": PID},
+        "what a search finds": {"tags": {"all": ["raw"]}, "metadata": {"cruise": "AR77"}},
+    },
     SearchRequest: {
         "by name and tags": {"pid": "IFCB101_*", "tags": {"all": ["raw"], "none": ["checked"]}, "sort": "-created_at"},
         "by metadata": {"metadata": {"cruise": "AR77"}, "where": "$.depth > 10 && $.depth < 20"},

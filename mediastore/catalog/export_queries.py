@@ -1,9 +1,7 @@
 """Records in the order of their ids, a span at a time: each statement looks at so many rows, whoever may read them."""
 
-from collections.abc import Sequence
-from datetime import datetime
-
-from mediastore.catalog.queries import MEDIA, READABLE, MediaRow
+from mediastore.catalog.filter_queries import Asked, conditions
+from mediastore.catalog.queries import MEDIA, MediaRow
 from mediastore.database import Connection
 
 
@@ -23,22 +21,12 @@ async def span_end(connection: Connection, *, after: int, limit: int, size: int)
     return end
 
 
-async def span(
-    connection: Connection, *, administrator: bool, name: str, principals: Sequence[str], now: datetime, after: int, end: int
-) -> list[MediaRow]:
-    """Records of the span that the caller may read and that are neither deleted nor expired."""
+async def span(connection: Connection, asked: Asked, *, after: int, end: int) -> list[MediaRow]:
+    """Records of the span that are what was asked for, among those that the caller may read."""
+    where = conditions(asked)
+    where.add(f"m.id > {where.value(after, 'bigint')} AND m.id <= {where.value(end, 'bigint')}")
     rows = await connection.fetch(
-        f"""
-        {MEDIA}
-        WHERE m.id > $5 AND m.id <= $6 AND m.status NOT IN ('deleted', 'expired') AND (m.expires_at IS NULL OR m.expires_at > $4)
-            AND {READABLE}
-        ORDER BY m.id
-        """,
-        administrator,
-        name,
-        principals,
-        now,
-        after,
-        end,
+        f"{MEDIA} WHERE m.id IN (SELECT m.id FROM media m {' '.join(where.joins)} WHERE {where.sql()}) ORDER BY m.id",
+        *where.values,
     )
     return [MediaRow(**row) for row in rows]

@@ -96,13 +96,13 @@ class InterchangeController(Controller):
         **accepts(ExportRequest, optional=True),
         responses=problems(401, 404, 422, 503),
         summary="Export the records that you may read as lines of JSON",
-        description="In the order in which they were made, each as `GET /media/{pid}` shows it. Cut short, it goes on `after` "
-        "the PID of the last whole line.",
+        description="All of them, or those that a search with these filters finds; in the order in which they were made, each as "
+        "`GET /media/{pid}` shows it. Cut short, it goes on `after` the PID of the last whole line.",
     )
     async def export_records(
         self, asked: Provided[ExportRequest], caller: Provided[Caller], exports: Provided[Exports]
     ) -> Response[Media]:
-        return Handed(Streamed(await exports.begin(asked.after, caller=caller), media_type=NDJSON))
+        return Handed(Streamed(await exports.begin(asked, caller=caller), media_type=NDJSON))
 
     # Words of the API for POST, and PIDs like any other for the other methods.
     read_word = get(["/import", "/export"], include_in_schema=False)(MediaController.read.fn)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from mediastore.accounts.schemas import AccountName
 from mediastore.catalog.schemas import Content, MediaCreate, Pid, Status
+from mediastore.catalog.search_schemas import Filters
 
 Existing: TypeAlias = Literal["error", "skip", "update"]
 
@@ -59,5 +60,5 @@ class ImportReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stopped: ImportCounts | None = None
 
 
-class ExportRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExportRequest(Filters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after: Annotated[Pid | None, Meta(description="Go on behind this record: the last one that you have")] = None

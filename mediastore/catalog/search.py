@@ -16,7 +16,7 @@ from mediastore.catalog.filter_queries import Asked, conditions, given_bounds
 from mediastore.catalog.merge import check_numbers, holds_nul
 from mediastore.catalog.orders import FACETS, NEWEST, ORDERS, field_facet, field_order
 from mediastore.catalog.search_queries import Facet, Order, Position
-from mediastore.catalog.search_schemas import Count, FacetValue, SearchPage, SearchRequest
+from mediastore.catalog.search_schemas import Count, FacetValue, Filters, SearchPage, SearchRequest
 from mediastore.clock import Clock
 from mediastore.database import Connection, Database, QueryTooSlow
 
@@ -54,6 +54,19 @@ class Search:
             return await self._found(request, caller=caller)
         finally:
             self._turns.release()
+
+    async def checked(self, filters: Filters, *, caller: Caller) -> Asked:
+        """The filters, for who goes through all that match by statements of its own. Raises `SearchInvalid`."""
+        given = {name: getattr(filters, name) for name in Filters.__struct_fields__}
+        request = SearchRequest(**given)
+        if request.metadata is not UNSET:
+            check_metadata(request.metadata)
+        asked = Asked(filters=filters, identity=caller.identity, now=self._clock(), fields=await self._fields(request))
+        conditions(asked)
+        if request.where is not None:
+            async with self._limited(request, self._timeout_s) as connection:
+                await queries.check_where(connection, request.where)
+        return asked
 
     async def _found(self, request: SearchRequest, *, caller: Caller) -> SearchPage:
         now = self._clock()

@@ -15,7 +15,7 @@ from rich.console import Console
 from mediastore.client.bar import Bar
 from mediastore.client.connection import Connection
 from mediastore.client.errors import ClientError, FileUnfit, ServerAway, ServerRefused
-from mediastore.client.exporting import Exporting, explained, last_line, part_of, publish
+from mediastore.client.exporting import Exporting, explained, filters_of, last_line, part_of, publish
 from mediastore.client.import_state import Counts, ImportState, StateFile, head_of
 from mediastore.client.importing import Errors, Importing, opened
 
@@ -91,6 +91,9 @@ def import_(
 
 def export(
     file: Annotated[str, typer.Argument(help="where to; packed if the name ends in .gz; - is standard output")] = "-",
+    filter: Annotated[
+        str | None, typer.Option(metavar="JSON", help='only what a search finds: \'{"tags": {"all": ["raw"]}}\'')
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="begin anew, whatever an earlier run left")] = False,
     patience: Patience = PATIENCE_S,
     url: Url = None,
@@ -100,9 +103,9 @@ def export(
     The lines are in FILE.part until they are whole. Exit code 1: not finished, run it again. Log in by MEDIASTORE_API_KEY or
     MEDIASTORE_TOKEN.
     """
-    connection = Connection(url)
-    exporting = Exporting(connection, patience_s=patience)
     with told(), Bar(err, "", total=None) as bar:
+        filters = filters_of(filter)
+        exporting = Exporting(Connection(url), filters=filters, patience_s=patience)
 
         def written(lines: int) -> None:
             bar.show(lines, f"{lines:,} records")
@@ -112,7 +115,7 @@ def export(
             sys.stdout.buffer.flush()
             return
         target = Path(file)
-        part = part_of(target)
+        part = part_of(target, filters)
         if restart:
             part.unlink(missing_ok=True)
         with part.open("a+b") as lines, alone(part):

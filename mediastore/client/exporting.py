@@ -1,11 +1,12 @@
 """Records of a server written to a file, line by line; what was cut short goes on behind the last whole line."""
 
 import gzip
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 from msgspec import Struct
@@ -21,8 +22,9 @@ BLOCK = 64 * 1024
 class Exporting:
     """Writes whole lines only, and remembers the last one."""
 
-    def __init__(self, connection: Connection, *, patience_s: float) -> None:
+    def __init__(self, connection: Connection, *, filters: dict[str, Any], patience_s: float) -> None:
         self._connection = connection
+        self._filters = filters
         self._patience_s = patience_s
         self._last = b""
         self.lines = 0
@@ -44,7 +46,7 @@ class Exporting:
 
     def _receive(self, target: IO[bytes], on_piece: Callable[[int], None]) -> None:
         after = pid_of(self._last) if self._last else None
-        body = msgspec.json.encode({"after": after})
+        body = msgspec.json.encode({**self._filters, "after": after})
         rest = b""
         with self._connection.post("/media/export", body, content_type="application/json") as answer:
             for piece in answer.pieces(PIECE):
@@ -70,9 +72,18 @@ def pid_of(line: bytes) -> str:
         raise FileUnfit(f"{line[:80]!r} is no line of an export; --restart begins anew") from error
 
 
-def part_of(target: Path) -> Path:
-    """Where the lines of an export are until it is whole."""
-    return target.with_name(target.name + ".part")
+def filters_of(text: str | None) -> dict[str, Any]:
+    """What of the records is asked for, as the body of a search says it."""
+    try:
+        return {} if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise FileUnfit(f'--filter has to be JSON such as {{"tags": {{"all": ["raw"]}}}}: {error}') from error
+
+
+def part_of(target: Path, filters: dict[str, Any]) -> Path:
+    """Where the lines of an export are until it is whole: those of another filter are elsewhere."""
+    asked = hashlib.sha256(msgspec.json.encode(filters, order="sorted")).hexdigest()[:8]
+    return target.with_name(f"{target.name}.{asked}.part" if filters else f"{target.name}.part")
 
 
 def last_line(part: IO[bytes]) -> bytes:

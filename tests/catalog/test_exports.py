@@ -10,8 +10,8 @@ from tests.database import DatabaseServer
 from tests.server import Server, add_user, running_server
 
 
-def exported(client: httpx.Client, after: str | None = None) -> list[dict[str, Any]]:
-    answer = client.post("/media/export", json={} if after is None else {"after": after})
+def exported(client: httpx.Client, after: str | None = None, **filters: Any) -> list[dict[str, Any]]:
+    answer = client.post("/media/export", json=filters if after is None else {**filters, "after": after})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
     return [json.loads(line) for line in answer.text.splitlines()]
@@ -91,3 +91,33 @@ def test_a_long_export_comes_whole_and_goes_on_where_it_was_cut(admin: httpx.Cli
     assert len({line["pid"] for line in whole}) == len(whole)
     assert len([line for line in whole if line["pid"].startswith(("long/", "heavy/"))]) == 3303
     assert exported(admin, after="long/01234") == whole[[line["pid"] for line in whole].index("long/01234") + 1 :]
+
+
+def test_an_export_has_what_a_search_finds(server: Server, admin: httpx.Client) -> None:
+    lines = [
+        {"pid": f"found/{n:04}", "metadata": {"n": n}, "tags": ["even"] if n % 2 == 0 else ["odd"], "access": "internal"}
+        for n in range(2500)
+    ]
+    sent(admin, ndjson(*lines))
+    admin.put("/content/found/0004", content=b"x" * 10, headers={"Content-Type": "text/csv"}).raise_for_status()
+    add_user(admin, "finder")
+    for filters in (
+        {"pid": "found/*", "tags": {"all": ["even"]}},
+        {"where": "$.n < 2100 && $.n > 1900", "owner": ["admin"]},
+        {"pid": "found/*", "media_type": ["text/*"], "size": {"gt": 5}},
+        {"pid": "found/*", "metadata": {"n": 7}},
+        {"q": "found even"},
+    ):
+        with server.client("finder") as client:
+            pages: list[dict[str, Any]] = []
+            page = client.post("/media/search", json={**filters, "limit": 1000}).json()
+            pages += page["items"]
+            while page["next"]:
+                page = client.post("/media/search", json={**filters, "limit": 1000, "cursor": page["next"]}).json()
+                pages += page["items"]
+            assert pages
+            assert exported(client, **filters) == pages[::-1], filters
+    assert [line["pid"] for line in exported(admin, after="found/0007", metadata={"n": 8})] == ["found/0008"]
+    assert exported(admin, after="found/0008", metadata={"n": 8}) == []
+    for wrong in ({"where": "$.n >"}, {"fields": {"never": {"eq": 1}}}, {"limit": 1}, {"q": "-"}):
+        assert admin.post("/media/export", json=wrong).status_code == 422, wrong

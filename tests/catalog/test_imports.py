@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,6 +156,23 @@ def test_lines_that_only_the_database_refuses_do_not_take_others_along(admin: ht
     assert done == counts(lines=1400, created=700, failed=700)
     assert [each["line"] for each in told] == list(range(701, 1401))
     assert {each["problem"]["code"] for each in told} == {"identifier_taken"}
+
+
+def test_h13_imports_of_the_same_at_once_make_each_record_once(server: Server, admin: httpx.Client) -> None:
+    admin.post("/identifier-types", json={"name": "RACE", "pattern": ".+", "unique": True})
+    lines = [{"pid": f"race/{n}", "metadata": {"n": n}, "identifiers": {"RACE": str(n)}} for n in range(4000)]
+    bodies = [ndjson(*lines), ndjson(*reversed(lines)), ndjson(*lines), ndjson(*reversed(lines))]
+
+    def one(body: bytes) -> tuple[Json, list[Json]]:
+        with server.client() as client:
+            return sent(client, body)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(one, bodies))
+    assert [told for _, told in found] == [[]] * 4
+    assert sum(done["created"] for done, _ in found) == 4000
+    assert sum(done["unchanged"] for done, _ in found) == 12_000
+    assert sent(admin, bodies[0])[0]["unchanged"] == 4000
 
 
 def test_only_administrators_bring_records_of_others(server: Server, admin: httpx.Client) -> None:

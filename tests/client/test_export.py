@@ -38,6 +38,19 @@ def test_an_export_is_whole_under_its_name(server: Server, admin: httpx.Client, 
     assert (again.returncode, again.stdout) == (0, "5,000 unchanged\n")
 
 
+def test_a_filter_has_a_part_of_its_own(server: Server, tmp_path: Path, pids: list[str]) -> None:
+    asked = '{"pid": "out/0000*"}'
+    (tmp_path / "few.ndjson.part").write_text('{"pid": "of/another"}\n')
+    done = command(server, tmp_path, "export", "few.ndjson", "--filter", asked)
+    assert (done.returncode, done.stdout) == (0, "10 records written to few.ndjson\n"), done.stderr
+    assert pids_in((tmp_path / "few.ndjson").read_bytes()) == pids[:10]
+    assert pids_in(command(server, tmp_path, "export", "--filter", asked).stdout) == pids[:10]
+    for wrong in ("{", "[]", '{"never": 1}'):
+        refused = command(server, tmp_path, "export", "--filter", wrong)
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+
+
 def test_standard_output_has_the_lines_and_nothing_else(server: Server, tmp_path: Path, pids: list[str]) -> None:
     done = command(server, tmp_path, "export")
     assert (done.returncode, done.stderr) == (0, "")
