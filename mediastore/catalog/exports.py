@@ -1,6 +1,7 @@
 """Exports: every record that somebody may read and asks for, as lines, in the order in which they were made."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import msgspec
 from msgspec import structs
@@ -42,9 +43,10 @@ class Exports:
             if row is None or not may_read(row, caller.identity, self._clock()):
                 raise not_found(request.after, caller)
             position = row.id
-        return self._pieces(position, asked, caller=caller)
+        pieces = self._pieces(position, asked, caller=caller)
+        return _joined(await anext(pieces, b""), pieces)
 
-    async def _pieces(self, position: int, asked: Asked, *, caller: Caller) -> AsyncIterator[bytes]:
+    async def _pieces(self, position: int, asked: Asked, *, caller: Caller) -> AsyncGenerator[bytes, None]:
         encoder = msgspec.json.Encoder()
         while True:
             # It can take hours, and an account can lose its rights meanwhile.
@@ -57,5 +59,12 @@ class Exports:
                 current = structs.replace(asked, identity=identity, now=now)
                 rows = await export_queries.span(connection, current, after=position, end=end)
             position = end
-            if rows:
-                yield b"".join(encoder.encode(row.shown(now)) + b"\n" for row in rows)
+            yield b"".join(encoder.encode(row.shown(now)) + b"\n" for row in rows)
+
+
+async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """What is wrong with the first statement is an error of the call, and not an answer that ends before it begins."""
+    async with aclosing(rest) as pieces:
+        yield first
+        async for piece in pieces:
+            yield piece

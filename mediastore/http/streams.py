@@ -80,7 +80,8 @@ class Streamed:
         await send(self._start)
         async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # all our streams are generators
             async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                if piece:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send(_END)
 
 

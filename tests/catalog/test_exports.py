@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.catalog.test_imports import ndjson, sent
 from tests.database import DatabaseServer
@@ -121,3 +122,13 @@ def test_an_export_has_what_a_search_finds(server: Server, admin: httpx.Client) 
     assert exported(admin, after="found/0008", metadata={"n": 8}) == []
     for wrong in ({"where": "$.n >"}, {"fields": {"never": {"eq": 1}}}, {"limit": 1}, {"q": "-"}):
         assert admin.post("/media/export", json=wrong).status_code == 422, wrong
+
+
+@pytest.mark.parametrize("status", ["pending", "ready", "expired", "failed", "lost"])
+def test_every_status_can_be_asked_for_alone(admin: httpx.Client, status: str) -> None:
+    found = admin.post("/media/search", json={"status": [status], "limit": 1000})
+    assert found.status_code == 200, found.text
+    answer = admin.post("/media/export", json={"status": [status]})
+    assert answer.status_code == 200, answer.text
+    if found.json()["next"] is None:
+        assert [json.loads(line) for line in answer.text.splitlines()] == found.json()["items"][::-1]
