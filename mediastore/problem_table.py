@@ -109,6 +109,7 @@ STATUSES: dict[type[Exception], int] = {
     transfers.BytesChanged: 409,
     transfers.DirectUnavailable: 409,
     registering.NothingThere: 404,
+    registering.ObjectUnreadable: 409,
     registering.KeyNamed: 409,
     registering.PatternInvalid: 422,
     registering.RegistrationNotFound: 404,

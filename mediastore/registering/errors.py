@@ -2,6 +2,7 @@
 
 RegisteringError
 ├── NothingThere            the store has no object at the key
+├── ObjectUnreadable        the store does not give what lies there: a link, or nothing for the server
 ├── KeyNamed                a row names the key: the bytes are somebody's, or were
 ├── PatternInvalid          a pattern that can't give PIDs
 ├── RegistrationNotFound
@@ -19,6 +20,10 @@ class RegisteringError(MediastoreError):
 
 class NothingThere(RegisteringError):
     code = "nothing_there"
+
+
+class ObjectUnreadable(RegisteringError):
+    code = "object_unreadable"
 
 
 class KeyNamed(RegisteringError):

@@ -101,7 +101,7 @@ async def insert_failed(
     key: str,
     scan: int,
     pid: str,
-    size: int,
+    size: int | None,
     problem: Mapping[str, object],
     caller: str,
     at: datetime,

@@ -34,7 +34,7 @@ from mediastore.placement.quotas import reserve
 from mediastore.placement.registry import Registry
 from mediastore.placement.service import Placement
 from mediastore.registering import queries
-from mediastore.registering.errors import KeyNamed, NothingThere, RegistrationEnded, RegistrationNotFound
+from mediastore.registering.errors import KeyNamed, NothingThere, ObjectUnreadable, RegistrationEnded, RegistrationNotFound
 from mediastore.registering.queries import RegistrationRow
 from mediastore.registering.schemas import Registration, RegistrationAsk, RegistrationStatus
 from mediastore.transfers import queries as transfer_queries
@@ -42,9 +42,8 @@ from mediastore.transfers.adoption import Adopted, Deed, Found, become_content, 
 from mediastore.transfers.declared import OCTETS, About, about_record, checked_digests, checked_name, checked_type
 from mediastore.transfers.errors import DigestMismatch
 from mediastore.transfers.ledger import Ledger, told
-from stores.errors import ObjectNotFound, StoreError, StoreMisconfigured
+from stores.errors import KeyInvalid, ObjectNotFound, StoreError, StoreMisconfigured
 from stores.keys import check_key
-from stores.protocol import ObjectInfo, Store
 
 REGISTER = "register_object"
 PASSING = (QueryTooSlow, SchemaOutdated, StoreDisabled, StoreMisconfigured)
@@ -75,7 +74,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     key: str
     pid: str
-    size: int
+    size: int | None
+    """Bytes, as the store says; None where it can't be asked."""
     media_type: str
     """Empty where nobody said it."""
     filename: str | None
@@ -115,7 +115,7 @@ class Registrations:
     async def begin(self, name: str, asked: RegistrationAsk, about: About, *, caller: Caller) -> Media | Registration:
         """Register an object by its key. The record where that could be verified at once, else what a job goes on with.
 
-        Raises `NothingThere`, `KeyNamed`, and whatever the record, the claims and the bytes have to say.
+        Raises `NothingThere`, `ObjectUnreadable`, `KeyNamed`, and whatever the record, the claims and the bytes have to say.
         """
         require(caller.identity, "admin", to="register what lies in stores")
         async with self._database.connection() as connection:
@@ -123,15 +123,15 @@ class Registrations:
         wanted = Wanted(
             key=check_key(asked.key, prefix=row.prefix),
             pid=asked.pid or self._catalog.mint(),
-            size=0,
+            size=None,
             media_type=checked_type(asked.media_type) if asked.media_type else "",
             filename=checked_name(asked.filename or asked.key.rpartition("/")[2]),
             about=about,
             claims=checked_digests(asked.checksums),
         )
-        info = await _there(await self._registry.get(row.id, revision=row.revision), wanted.key)
-        quick = info.size <= self._inline_bytes
-        wanted = msgspec.structs.replace(wanted, size=info.size)
+        size = await self._size(row, wanted.key)
+        quick = size is not None and size <= self._inline_bytes
+        wanted = msgspec.structs.replace(wanted, size=size)
         id = await self.write_down(row, wanted, caller=caller, job_after_s=INLINE_S if quick else 0)
         if quick:
             try:
@@ -144,6 +144,20 @@ class Registrations:
         if registration.state == "done":
             return await self._catalog.read(registration.pid, caller=caller)
         return registration.shown()
+
+    async def _size(self, row: StoreRow, key: str) -> int | None:
+        """Of the object; None where the store is away: then a job goes on once it is back."""
+        try:
+            store = await self._registry.get(row.id, revision=row.revision)
+            return (await store.head(key)).size
+        except ObjectNotFound as error:
+            raise NothingThere(f"the store has no object at {key}", key=key) from error
+        except KeyInvalid:
+            raise
+        except StoreError as error:
+            if passes(error):
+                return None
+            raise ObjectUnreadable(f"the store does not give what lies at {key}: {error.message}", key=key) from error
 
     async def write_down(self, row: StoreRow, wanted: Wanted, *, caller: Caller, job_after_s: float | None = None) -> int:
         """Claim the key for a record, which is made where there is none. With `job_after_s` a job goes on with it then.
@@ -171,13 +185,13 @@ class Registrations:
             fields = msgspec.structs.replace(wanted.about.fields, store=wanted.about.fields.store or row.name)
             new = await self._drafts.new(wanted.pid, fields, owner=caller.identity.name, now=now)
             inserted = await self._catalog.insert(connection, new, caller=caller)
-            await reserve(connection, row, owner=caller.identity.name, size=wanted.size)
+            await reserve(connection, row, owner=caller.identity.name, size=wanted.size or 0)
             return inserted.id, True
         if wanted.scan is not None:
             raise PidTaken(f"the PID {wanted.pid} is taken; a scan makes new records alone", pid=wanted.pid)
         media = self._ledger.writable(media, caller=caller, now=now)
         await self._ledger.changed(media, wanted.about, caller=caller, now=now)
-        await reserve(connection, row, owner=media.owner, size=wanted.size)
+        await reserve(connection, row, owner=media.owner, size=wanted.size or 0)
         return media.id, False
 
     async def _claim(
@@ -258,7 +272,7 @@ class Registrations:
             if any(found.digests[algorithm] != digest for algorithm, digest in claimed.items()):
                 found = await read_in_place(store, registration.key, algorithms)
         except ObjectNotFound as error:
-            raise NothingThere(f"the object {registration.key} went away", key=registration.key) from error
+            raise NothingThere("the object went away before it was read", key=registration.key) from error
         for algorithm, digest in claimed.items():
             if found.digests[algorithm] != digest:
                 raise DigestMismatch(
@@ -401,13 +415,6 @@ class Registrations:
 def passes(error: MediastoreError | StoreError) -> bool:
     """Whether it says nothing of the object or the record, so that it is waited for; a store's word about one key does."""
     return error.retryable or (isinstance(error, PASSING) and getattr(error, "key", None) is None)
-
-
-async def _there(store: Store, key: str) -> ObjectInfo:
-    try:
-        return await store.head(key)
-    except ObjectNotFound as error:
-        raise NothingThere(f"the store has no object at {key}", key=key) from error
 
 
 def _type_of(key: str, said: str | None) -> str:

@@ -37,6 +37,8 @@ WRONG_BUT_TAKEN = {
     "content_download": "Litestar reads ?version=null as no version",
     "content_download_head": "Litestar reads ?version=null as no version",
     "content_upload": "Litestar reads ?ttl_s=null as no ttl_s",
+    "stores_registration": "a name that is too long becomes the one of every path again, and the id is one of that store's",
+    "stores_scan_report": "a name that is too long becomes the one of every path again, and the id is one of that store's",
 }
 """Operations that are not asked to refuse every wrong call, and why."""
 ABOUT_OURSELVES = ("users_change", "users_remove")
