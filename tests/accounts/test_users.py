@@ -20,6 +20,7 @@ def test_a_user_is_made_read_changed_listed_and_deleted(admin: httpx.Client) -> 
         "role": "editor",
         "groups": ["a", "b"],
         "disabled": False,
+        "issuer": None,
         "created_at": "",
         "updated_at": "",
     }
