@@ -15,6 +15,7 @@ from mediastore.accounts.schemas import Identity
 from mediastore.catalog.errors import SearchInvalid
 from mediastore.catalog.field_schemas import FieldType
 from mediastore.catalog.field_values import Field, value_of
+from mediastore.catalog.json_conditions import Condition
 from mediastore.catalog.search_schemas import FieldRange, Filters, Findable, SizeRange, TimeRange
 from mediastore.catalog.wildcards import like, plain
 from mediastore.clock import sensible
@@ -75,12 +76,13 @@ class Where:
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What a search is about, and who asks when. `fields`: those that it names, as they are declared."""
+    """What a search is about, and who asks when. `fields`: those that it names, as they are declared; `where`: its condition."""
 
     filters: Filters
     identity: Identity
     now: datetime
     fields: Mapping[str, Field]
+    where: Condition | None = None
 
 
 def conditions(asked: Asked) -> Where:
@@ -89,12 +91,13 @@ def conditions(asked: Asked) -> Where:
     filters = asked.filters
     where.value(asked.now, "timestamptz")
     where.add(f"{NOW} IS NOT NULL")  # PostgreSQL wants every value to be used, and not every search looks at the time
+    readable = readable_by(where, asked.identity)
     _names(where, filters)
     _tags(where, filters)
     if filters.metadata is not UNSET:
         where.add(f"m.metadata @> {where.value(filters.metadata, 'jsonb')}")
-    if filters.where is not None:
-        where.add(f"m.metadata @@ {where.value(filters.where, 'text')}::jsonpath")
+    if asked.where is not None:
+        _where(where, asked.where, readable)
     if filters.store:
         stores = where.value(filters.store, "text[]")
         where.add(f"m.store = ANY (ARRAY(SELECT id FROM store WHERE name = ANY ({stores})))")
@@ -111,7 +114,6 @@ def conditions(asked: Asked) -> Where:
         bounds = {operator: value_of(given, field) for operator, given in given_bounds(range).items()}
         _bounded(where, field_expression(field), bounds, SQL_TYPES[field.type])
     _status(where, filters.status, asked.identity)
-    readable = readable_by(where, asked.identity)
     if readable is not None:
         where.add(readable)
     return where
@@ -184,6 +186,24 @@ def _names(where: Where, filters: Filters) -> None:
             f"m.id IN (SELECT i.media FROM identifier i WHERE {of_type}{value}"
             f" UNION ALL SELECT p.id FROM media p WHERE p.deleted_at IS NULL AND {of_pid} AND {pid})"
         )
+
+
+def _where(where: Where, condition: Condition, readable: str | None) -> None:
+    """Nothing but plain comparisons is tried on records that the caller may not read: how long the rest takes, and whether it
+    fails, would tell of them. CASE keeps the order, which the planner otherwise chooses.
+    """
+
+    def path(text: str) -> str:
+        return f"{where.value(text, 'text')}::jsonpath"
+
+    if condition.is_plain or (readable is None and not condition.of_times):
+        where.add(f"m.metadata @@ {path(condition.text)}")
+        return
+    if condition.plain is not None:
+        where.add(f"m.metadata @@ {path(condition.plain)}")
+    # Unlike the operator it compares times with and without an offset; the session's own is UTC.
+    matches = f"jsonb_path_match_tz(m.metadata, {path(condition.text)}, silent => true)"
+    where.add(matches if readable is None else f"CASE WHEN {readable} THEN {matches} END")
 
 
 def _tags(where: Where, filters: Filters) -> None:

@@ -79,7 +79,7 @@ class Search:
         order = order_of(request, fields)
         async with self._limited(request, self._timeout_s) as connection:
             if request.where is not None:
-                await queries.check_where(connection, request.where)
+                asked = structs.replace(asked, where=await queries.read_where(connection, request.where))
             rows = await queries.page(connection, conditions(asked), order, after=after, limit=request.limit + 1)
             if not rows and request.identifiers:
                 await check_types(connection, request, asked)

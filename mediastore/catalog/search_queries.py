@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from mediastore.catalog.errors import SearchInvalid
 from mediastore.catalog.filter_queries import CONTENT, Where
+from mediastore.catalog.json_conditions import Condition, condition
 from mediastore.catalog.queries import MEDIA, MediaRow
 from mediastore.catalog.search_schemas import FacetValue
 from mediastore.database import Connection
@@ -80,10 +81,13 @@ async def begin(connection: Connection, *, timeout_s: float) -> None:
     )
 
 
-async def check_where(connection: Connection, path: str) -> None:
+async def read_where(connection: Connection, path: str) -> Condition:
     """Raise `SearchInvalid`, with what PostgreSQL says, for a text that is no condition in its SQL/JSON path language."""
     try:
-        await connection.execute("SELECT jsonb_path_match('{}', $1::text::jsonpath)", path)
+        text: str
+        text, _ = await connection.fetchrow(
+            "SELECT $1::text::jsonpath::text, jsonb_path_match_tz('{}', $1::text::jsonpath)", path
+        )  # type: ignore[misc]  # always a row
     except asyncpg.QueryCanceledError:
         raise
     except asyncpg.PostgresError as error:
@@ -91,6 +95,10 @@ async def check_where(connection: Connection, path: str) -> None:
         if error.sqlstate == NOT_A_CONDITION:
             what = f"{path!r} is no condition; write for example `$.depth > 10`, `exists($.depth)` or `$.checked == true`"
         raise SearchInvalid(f"where: {what}", field="where") from error
+    found = condition(text)
+    if found.has_variables:
+        raise SearchInvalid(f"where: {path!r} has a variable; there are none, write values", field="where")
+    return found
 
 
 async def page(connection: Connection, where: Where, order: Order, *, after: Position | None, limit: int) -> list[Found]:

@@ -101,6 +101,7 @@ PATHS = {
     "many": "$.a == 1" + " || $.a == 1" * 150,
     "deep": "$.**.**.**.** > 1",
     "wide": "$.a[0 to 2147483647] > 1",
+    "long number": "$.a > 1e131071",
 }
 
 
@@ -141,3 +142,35 @@ async def test_h14_a_cursor_of_ones_own_making_shows_nothing_more(database: Data
     page = await search(database).run(asked, caller=ADMIN)
     stolen = msgspec.structs.replace(asked, cursor=page.next)
     assert (await search(database).run(stolen, caller=STRANGER)).items == []
+
+
+GUESSES = {
+    "a variable": "$.depth == {guess} && $nothing == 1",
+    "times that can't be compared": '$.depth == {guess} && "2026-01-01T00:00:00Z".datetime() > "2026-01-01".datetime()',
+    "a template": '$.depth == {guess} && $.text.datetime("TZ") > "2026-01-01".datetime()',
+    "more work than there is time": "$.depth == {guess} && " + "exists($.** ? (" * 16 + '@ == "x"' + "))" * 16,
+}
+
+
+@pytest.mark.parametrize("path", list(GUESSES.values()), ids=list(GUESSES))
+async def test_h14_a_condition_ends_the_same_way_whether_a_guess_about_hidden_records_is_right_or_wrong(
+    database: Database, path: str
+) -> None:
+    async def told(guess: int) -> str:
+        asked = SearchRequest(where=path.format(guess=guess), count=True, facets=["owner"])
+        try:
+            page = await search(database, timeout_s=2).run(asked, caller=STRANGER)
+        except (SearchInvalid, SearchTooSlow) as error:
+            return error.message.replace(str(guess), "")
+        return f"{page.items} {page.count} {page.facets}"
+
+    assert await told(guess=7) == await told(guess=RECORDS + 7)
+
+
+async def test_times_are_compared_whether_or_not_they_have_an_offset(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            """UPDATE media SET metadata = metadata || '{"at": "2026-01-02T00:00:00Z"}' WHERE metadata @> '{"depth": 5}'"""
+        )
+    asked = SearchRequest(where='$.at.datetime() > "2026-01-01".datetime()')
+    assert [item.pid for item in (await search(database).run(asked, caller=ADMIN)).items] == ["secret/5"]
