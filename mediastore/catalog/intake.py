@@ -55,7 +55,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     @property
     def minted(self) -> bool:
-        """Whether its PID follows from the line: where that is there, this very line made it."""
+        """Whether its PID follows from the import's id and the line's number."""
         return self.given.pid is None
 
 
@@ -205,9 +205,10 @@ class Intake:
         taken = PidTaken(f"the PID {draft.pid} is taken; PIDs are given out once", pid=draft.pid)
         if row is None or row.status == "deleted" or not may_read(row, caller.identity, now):
             return taken
-        if draft.minted or options.existing == "skip":
-            return "unchanged" if draft.minted else "skipped"
-        update = options.existing == "update"
+        if options.existing == "skip":
+            return "skipped"
+        # The same id, given to another file, must neither lose its lines nor write them over those of the first.
+        update = options.existing == "update" and not draft.minted
         try:
             if update:
                 row = self._catalog.writable(row, draft.pid, caller=caller, now=now)
@@ -219,7 +220,10 @@ class Intake:
             return error if update else taken
         if changes and not update:
             differs = sorted(changes)
-            return PidTaken(f"{draft.pid} is there already, and differs in {', '.join(differs)}", pid=draft.pid, differs=differs)
+            hint = "; an import_id is for one file" if draft.minted else ""
+            return PidTaken(
+                f"{draft.pid} is there already, and differs in {', '.join(differs)}{hint}", pid=draft.pid, differs=differs
+            )
         return update_of(row, after, names, changes) if changes else "unchanged"
 
 

@@ -111,6 +111,19 @@ def test_the_same_lines_again_make_nothing_twice(admin: httpx.Client) -> None:
     assert done == counts(lines=2, created=2)
 
 
+@pytest.mark.parametrize("existing", ["error", "update"])
+def test_another_file_under_the_same_import_id_loses_no_line_and_overwrites_none(admin: httpx.Client, existing: str) -> None:
+    first, other = {"metadata": {"of": "first", "mode": existing}}, {"metadata": {"of": "other", "mode": existing}}
+    id = f"daily {existing}"
+    assert sent(admin, ndjson(first), existing=existing, import_id=id)[0] == counts(lines=1, created=1)
+    done, [told] = sent(admin, ndjson(other), existing=existing, import_id=id)
+    assert done == counts(lines=1, failed=1)
+    assert (told["problem"]["code"], told["problem"]["differs"]) == ("pid_taken", ["metadata"])
+    assert "import_id" in told["problem"]["detail"]
+    found = admin.post("/media/search", json={"metadata": {"mode": existing}}).json()["items"]
+    assert [item["metadata"]["of"] for item in found] == ["first"]
+
+
 def test_what_is_there_already_is_an_error_skipped_or_updated(admin: httpx.Client) -> None:
     admin.post("/identifier-types", json={"name": "THERE", "pattern": ".+", "unique": False})
     admin.post("/identifier-types", json={"name": "OTHER", "pattern": ".+", "unique": False})
