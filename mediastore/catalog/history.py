@@ -10,8 +10,9 @@ from mediastore.accounts.schemas import Caller
 from mediastore.catalog import history_queries as queries
 from mediastore.catalog import queries as catalog_queries
 from mediastore.catalog.errors import RevisionNotFound
+from mediastore.catalog.history_queries import Events
 from mediastore.catalog.queries import MediaRow
-from mediastore.catalog.revisions import PastMedia, as_it_was
+from mediastore.catalog.revisions import Past, PastMedia
 from mediastore.catalog.service import not_found
 from mediastore.clock import Clock
 from mediastore.database import Connection, Database
@@ -19,7 +20,7 @@ from mediastore.events.schemas import Event, SubjectKind
 
 NEWEST = 2**62
 EXPORTED = 1000
-"""Events read at a time for an export."""
+"""Events read at a time for an export, and for a record as it was."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -45,21 +46,21 @@ class History:
         """What happened to the record, oldest first, deleted or not; for those who are logged in and may read it."""
         async with self._database.connection() as connection:
             row = await self._readable(connection, pid, caller=caller)
-            found = await queries.of_media(connection, row.id, reads=reads, after=after, limit=limit + 1)
-        return found[:limit], found[limit - 1].id if len(found) > limit else None
+            found = await queries.of_media(connection, row.id, reads=reads, after=after, limit=limit)
+        return found.items, found.items[-1].id if found.more else None
 
     async def page(self, wanted: Wanted, *, before: int | None, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
         """What happened, newest first. Administrators see everything, others what happened to records that they may read."""
         require(caller.identity, "read", to="read the history")
         async with self._database.connection() as connection:
-            found = await self._matching(connection, wanted, newest=True, place=before or NEWEST, limit=limit + 1, caller=caller)
-        return found[:limit], found[limit - 1].id if len(found) > limit else None
+            found = await self._matching(connection, wanted, newest=True, place=before or NEWEST, limit=limit, caller=caller)
+        return found.items, found.items[-1].id if found.more else None
 
     async def export(self, wanted: Wanted, *, caller: Caller) -> AsyncIterator[list[Event]]:
         """All of the same, oldest first, the first of them already fetched: what is refused is no half answer."""
         require(caller.identity, "read", to="export the history")
 
-        async def after(place: int) -> list[Event]:
+        async def after(place: int) -> Events:
             async with self._database.connection() as connection:
                 return await self._matching(connection, wanted, newest=False, place=place, limit=EXPORTED, caller=caller)
 
@@ -67,9 +68,11 @@ class History:
 
         async def pages() -> AsyncIterator[list[Event]]:
             found = first
-            while found:
-                yield found
-                found = await after(found[-1].id) if len(found) == EXPORTED else []
+            while found.items:
+                yield found.items
+                if not found.more:
+                    return
+                found = await after(found.items[-1].id)
 
         return pages()
 
@@ -82,7 +85,14 @@ class History:
                 raise RevisionNotFound(
                     f"{pid} has no revision {revision}; its newest one is {row.revision}", pid=pid, revision=revision
                 )
-            return as_it_was(row.pid, revision, await queries.up_to(connection, row.id, revision=revision))
+            past = Past(row.pid, revision)
+            place, more = (0, 0), True
+            while more:
+                found = await queries.up_to(connection, row.id, revision=revision, after=place, limit=EXPORTED)
+                past.tell(found.items)
+                more = found.more
+                place = (found.items[-1].revision or 0, found.items[-1].id) if more else place
+            return past.media()
 
     async def _readable(self, connection: Connection, pid: str, *, caller: Caller) -> MediaRow:
         require(caller.identity, "read", to="read the history of a record")
@@ -93,7 +103,7 @@ class History:
 
     async def _matching(
         self, connection: Connection, wanted: Wanted, *, newest: bool, place: int, limit: int, caller: Caller
-    ) -> list[Event]:
+    ) -> Events:
         return await queries.matching(
             connection,
             administrator=caller.identity.administrator,

@@ -3,33 +3,55 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import Struct
+
 from mediastore.catalog.queries import READABLE
 from mediastore.database import Connection
 from mediastore.events.schemas import Event
 
-COLUMNS = "h.id, h.kind, h.subject, h.revision, h.at, h.actor, h.action, h.changes, h.request_id"
+NAMES = ("id", "kind", "subject", "revision", "at", "actor", "action", "changes", "request_id")
+COLUMNS = ", ".join(f"h.{name}" for name in NAMES)
+MOST_BYTES = 8 * 1024 * 1024
+"""Of changes that are read at a time, unless one event alone has more: each can hold all of a record's metadata twice."""
 
 
-async def of_media(connection: Connection, media: int, *, reads: bool, after: int, limit: int) -> list[Event]:
-    """The events of one record, oldest first."""
+class Events(Struct, frozen=True, kw_only=True):
+    items: list[Event]
+    more: bool
+    """Whether there are others behind them."""
+
+
+async def _read(connection: Connection, statement: str, *values: object, order: str, limit: int) -> Events:
+    """The first `limit` events of a statement that has a LIMIT of one more, or as many of them as have `MOST_BYTES`."""
     rows = await connection.fetch(
         f"""
-        SELECT {COLUMNS} FROM history h WHERE h.media = $1 AND h.id > $2 AND ($4 OR h.action <> 'read') ORDER BY h.id LIMIT $3
+        SELECT {", ".join(NAMES)}, there FROM (
+            SELECT e.*, count(*) OVER () AS there, row_number() OVER (ORDER BY {order}) AS number,
+                sum(octet_length(changes::text)) OVER (ORDER BY {order}) AS bytes
+            FROM ({statement}) AS e
+        ) AS summed WHERE number <= {limit:d} AND (bytes <= {MOST_BYTES} OR number = 1) ORDER BY number
         """,
-        media,
-        after,
-        limit,
-        reads,
+        *values,
     )
-    return [Event(**row) for row in rows]
+    items = [Event(**{name: row[name] for name in NAMES}) for row in rows]
+    return Events(items=items, more=bool(rows) and rows[0]["there"] > len(items))
 
 
-async def up_to(connection: Connection, media: int, *, revision: int) -> list[Event]:
-    """The events that made a record what it was at a revision, oldest first."""
-    rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM history h WHERE h.media = $1 AND h.revision <= $2 ORDER BY h.revision, h.id", media, revision
-    )
-    return [Event(**row) for row in rows]
+async def of_media(connection: Connection, media: int, *, reads: bool, after: int, limit: int) -> Events:
+    """The events of one record, oldest first."""
+    statement = f"""
+        SELECT {COLUMNS} FROM history h WHERE h.media = $1 AND h.id > $2 AND ($4 OR h.action <> 'read') ORDER BY h.id LIMIT $3
+        """
+    return await _read(connection, statement, media, after, limit + 1, reads, order="id", limit=limit)
+
+
+async def up_to(connection: Connection, media: int, *, revision: int, after: tuple[int, int], limit: int) -> Events:
+    """The events that made a record what it was at a revision, oldest first, behind this revision and id."""
+    statement = f"""
+        SELECT {COLUMNS} FROM history h WHERE h.media = $1 AND h.revision <= $2 AND (h.revision, h.id) > ($3, $4)
+        ORDER BY h.revision, h.id LIMIT $5
+        """
+    return await _read(connection, statement, media, revision, *after, limit + 1, order="revision, id", limit=limit)
 
 
 async def matching(
@@ -49,12 +71,12 @@ async def matching(
     newest: bool,
     place: int,
     limit: int,
-) -> list[Event]:
+) -> Events:
     """Events of everything for administrators, of records that one may read for others, on from `place`.
 
     What a filter is not asked for is left out of the statement, so that each combination gets the index that fits it.
     """
-    values: list[object] = [administrator, name, principals, now, place, limit]
+    values: list[object] = [administrator, name, principals, now, place, limit + 1]
     conditions = [f"h.id {'<' if newest else '>'} $5", f"($1 OR h.kind = 'media') AND {READABLE}"]
 
     def narrow(condition: str, value: object) -> None:
@@ -76,11 +98,9 @@ async def matching(
         narrow("h.at < {}", until)
     if not reads:
         conditions.append("h.action <> 'read'")
-    rows = await connection.fetch(
-        f"""
+    order = "id DESC" if newest else "id"
+    statement = f"""
         SELECT {COLUMNS} FROM history h LEFT JOIN media m ON m.id = h.media
-        WHERE {" AND ".join(conditions)} ORDER BY h.id {"DESC" if newest else ""} LIMIT $6
-        """,
-        *values,
-    )
-    return [Event(**row) for row in rows]
+        WHERE {" AND ".join(conditions)} ORDER BY h.{order} LIMIT $6
+        """
+    return await _read(connection, statement, *values, order=order, limit=limit)

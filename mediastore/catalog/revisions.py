@@ -58,25 +58,45 @@ class _After(Struct, frozen=True, kw_only=True):
 FIELDS = {field.name for field in msgspec.structs.fields(PastMedia)} - {"pid", "revision", "changed_at", "changed_by", "action"}
 
 
-def as_it_was(pid: str, revision: int, events: Iterable[Event]) -> PastMedia:
-    """The record at a revision, from its events up to that one, in order. Raises `RevisionNotFound` where there are none."""
-    told: dict[str, Raw] = {}
-    last: Event | None = None
-    for event in events:
-        if event.revision is None:
-            continue
-        if last is None or last.revision is None or event.revision > last.revision:
-            last = event
-        if event.action in NOT_OF_THE_RECORD:
-            continue
-        changes = msgspec.json.decode(event.changes, type=dict[str, _After])
-        values = {name: change.after for name, change in changes.items() if name in FIELDS}
-        if "status" in values:
-            told.pop("status_reason", None)
-        told |= {name: Raw(b"null") if value is UNSET else value for name, value in values.items()}
-    if last is None:
-        raise RevisionNotFound(f"the history of {pid} does not reach back to revision {revision}", pid=pid, revision=revision)
-    facts = {"pid": pid, "revision": revision, "changed_at": last.at, "changed_by": last.actor, "action": last.action}
-    metadata = told.pop("metadata", Raw(b"{}"))
-    past = msgspec.json.decode(msgspec.json.encode({**told, **facts}), type=PastMedia)
-    return msgspec.structs.replace(past, metadata=metadata)
+class Past:
+    """The record at a revision, told by its events up to that one. Only the newest value of each field is kept."""
+
+    def __init__(self, pid: str, revision: int) -> None:
+        self._pid = pid
+        self._revision = revision
+        self._told: dict[str, Raw] = {}
+        self._last: Event | None = None
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """What happened next."""
+        for event in events:
+            if event.revision is None:
+                continue
+            if self._last is None or self._last.revision is None or event.revision > self._last.revision:
+                self._last = event
+            if event.action in NOT_OF_THE_RECORD:
+                continue
+            changes = msgspec.json.decode(event.changes, type=dict[str, _After])
+            values = {name: change.after for name, change in changes.items() if name in FIELDS}
+            if "status" in values:
+                self._told.pop("status_reason", None)
+            self._told |= {name: Raw(b"null") if value is UNSET else value.copy() for name, value in values.items()}
+
+    def media(self) -> PastMedia:
+        """Raises `RevisionNotFound` where nothing was told."""
+        if (last := self._last) is None:
+            raise RevisionNotFound(
+                f"the history of {self._pid} does not reach back to revision {self._revision}",
+                pid=self._pid,
+                revision=self._revision,
+            )
+        facts = {
+            "pid": self._pid,
+            "revision": self._revision,
+            "changed_at": last.at,
+            "changed_by": last.actor,
+            "action": last.action,
+        }
+        metadata = self._told.get("metadata", Raw(b"{}"))
+        past = msgspec.json.decode(msgspec.json.encode({**self._told, "metadata": Raw(b"{}"), **facts}), type=PastMedia)
+        return msgspec.structs.replace(past, metadata=metadata)
