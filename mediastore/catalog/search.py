@@ -84,7 +84,7 @@ class Search:
             if not rows and request.identifiers:
                 await check_types(connection, request, asked)
         page = rows[: request.limit]
-        more = len(rows) > request.limit
+        more = bool(rows) and rows[0].there > len(page)
         return SearchPage(
             items=[row.shown(now) for row in page],
             next=search_cursors.written(Position(key=page[-1].key, id=page[-1].id), mark) if more else None,

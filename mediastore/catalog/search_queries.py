@@ -30,6 +30,9 @@ WIDER = 8
 NOT_A_CONDITION = "22038"
 """PostgreSQL's code for a path that does not come to one boolean."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of metadata on one page."""
+
 SAMPLE_ROWS = 20_000
 """Records that an estimate looks at."""
 
@@ -71,6 +74,8 @@ class Position(Struct, frozen=True, kw_only=True):
 
 class Found(MediaRow, frozen=True, kw_only=True):
     key: str | None
+    there: int
+    """How many there are of those that were asked for, this page's and what did not fit into it."""
 
 
 async def begin(connection: Connection, *, timeout_s: float) -> None:
@@ -102,7 +107,7 @@ async def read_where(connection: Connection, path: str) -> Condition:
 
 
 async def page(connection: Connection, where: Where, order: Order, *, after: Position | None, limit: int) -> list[Found]:
-    """Up to `limit` records behind this position."""
+    """Up to `limit` records behind this position, or as many of them as have `MOST_BYTES` of metadata, but at least one."""
     statement = page_statement(where, order, after=after, limit=limit)
     rows = await connection.fetch(statement, *where.values)
     return [Found(**row) for row in rows]
@@ -123,10 +128,15 @@ def page_statement(where: Where, order: Order, *, after: Position | None, limit:
         parts += _look("keyless", where, order, on_key=on_key, number=number, limit=limit)
         sources.append("SELECT id, key, true AS last FROM found_keyless")
     ordering = f"ORDER BY f.last, f.key {order.direction}, f.id {order.direction}"
-    media = MEDIA.replace("SELECT", "SELECT f.key::text AS key,", 1)
+    sized = (
+        "SELECT f.*, count(*) OVER () AS there, row_number() OVER sorted AS number,"
+        " sum(octet_length(x.metadata::text)) OVER sorted AS bytes"
+        f" FROM found f JOIN media x ON x.id = f.id WINDOW sorted AS ({ordering})"
+    )
+    media = MEDIA.replace("SELECT", "SELECT f.key::text AS key, f.there,", 1)
     return (
-        f"WITH {', '.join(parts)}, found AS (SELECT f.* FROM ({' UNION ALL '.join(sources)}) AS f {ordering} LIMIT {number})"
-        f" {media} JOIN found f ON f.id = m.id {ordering}"
+        f"WITH {', '.join(parts)}, found AS (SELECT f.* FROM ({' UNION ALL '.join(sources)}) AS f {ordering} LIMIT {number}),"
+        f" sized AS ({sized}) {media} JOIN sized f ON f.id = m.id WHERE f.bytes <= {MOST_BYTES} OR f.number = 1 {ordering}"
     )
 
 

@@ -174,3 +174,18 @@ async def test_times_are_compared_whether_or_not_they_have_an_offset(database: D
         )
     asked = SearchRequest(where='$.at.datetime() > "2026-01-01".datetime()')
     assert [item.pid for item in (await search(database).run(asked, caller=ADMIN)).items] == ["secret/5"]
+
+
+async def test_h17_a_page_of_large_records_is_a_short_one(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE media SET metadata = jsonb_build_object('x', repeat('x', 6 * 1024 * 1024)) WHERE pid ~ '^secret/[1-5]$'"
+        )
+    asked = SearchRequest(pid="secret/?", sort="pid", limit=100)
+    found: list[list[str]] = []
+    cursor: str | None = None
+    while cursor is not None or not found:
+        page = await search(database).run(msgspec.structs.replace(asked, cursor=cursor), caller=ADMIN)
+        found.append([item.pid[-1:] for item in page.items])
+        cursor = page.next
+    assert found == [["1", "2"], ["3", "4"], ["5", "6", "7", "8", "9"]]
