@@ -1,8 +1,10 @@
 """Many creates, reads, updates and deletes in one call, each with its own result."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from random import uniform
 from typing import TypeAlias, TypeVar
 
@@ -76,9 +78,18 @@ class Batch:
         """Every item stands for itself. When the database leaves half-way, what was done says so, and the rest says why not."""
         outcomes: list[Outcome] = []
         room = Room(self._max_answer_bytes)
-        for group in _groups(parsed):
+        waiting: deque[Group] = deque(_groups(parsed))
+        while waiting:
+            group = waiting.popleft()
+            left = room.left
             try:
-                outcomes += await self._settled(group, self._database.transaction, caller=caller, room=room, retried=True)
+                outcomes += await _again(partial(self._together, group, self._database.transaction, caller=caller, room=room))
+            except REFUSED as error:
+                room.left = left
+                if len(group) == 1:
+                    outcomes.append(_refused(group[0], error))
+                else:
+                    waiting.extendleft(reversed(_halves(group)))
             except DatabaseError as error:
                 if not outcomes:
                     raise
@@ -86,26 +97,25 @@ class Batch:
                 return outcomes + [Outcome(op=operation(item), pid=item.pid, error=error) for item in rest]
         return outcomes
 
-    async def _settled(self, group: Group, scope: Scope, *, caller: Caller, room: Room, retried: bool) -> list[Outcome]:
+    async def _together(self, group: Group, scope: Scope, *, caller: Caller, room: Room) -> list[Outcome]:
+        with translated():
+            async with scope() as connection:
+                return await self._bulk.perform(connection, group, caller=caller, room=room)
+
+    async def _settled(self, group: Group, scope: Scope, *, caller: Caller, room: Room) -> list[Outcome]:
         """The group's outcomes. Where the database refuses one of them, halves find out which; those before it go first."""
-
-        async def work() -> list[Outcome]:
-            with translated():
-                async with scope() as connection:
-                    return await self._bulk.perform(connection, group, caller=caller, room=room)
-
-        before = room.left
+        left = room.left
         try:
-            return await _again(work) if retried else await work()
+            return await self._together(group, scope, caller=caller, room=room)
         except REFUSED as error:
-            room.left = before
+            room.left = left
             if len(group) == 1:
-                item = group[0]
-                told = broken_rule(error, item.pid or "") if isinstance(error, ConstraintViolated) else error
-                return [Outcome(op=operation(item), pid=item.pid, error=told)]
-        middle = len(group) // 2
-        first = await self._settled(group[:middle], scope, caller=caller, room=room, retried=retried)
-        return first + await self._settled(group[middle:], scope, caller=caller, room=room, retried=retried)
+                return [_refused(group[0], error)]
+        first, second = _halves(group)
+        return [
+            *await self._settled(first, scope, caller=caller, room=room),
+            *await self._settled(second, scope, caller=caller, room=room),
+        ]
 
     async def _atomically(self, parsed: Group, *, caller: Caller) -> list[Outcome]:
         try:
@@ -127,7 +137,7 @@ class Batch:
                     await bulk_queries.sizes(connection, changed, lock=True)
                 for group in _groups(parsed):
                     if alone:
-                        done = await self._settled(group, lambda: _savepoint(connection), caller=caller, room=room, retried=False)
+                        done = await self._settled(group, lambda: _savepoint(connection), caller=caller, room=room)
                     else:
                         done = await self._bulk.perform(connection, group, caller=caller, room=room)
                     outcomes += done
@@ -173,6 +183,17 @@ def _groups(items: Group) -> list[list[BatchItem | Outcome]]:
         groups[-1].append(item)
         seen.add(item.pid)
     return groups
+
+
+def _halves(group: Group) -> tuple[Group, Group]:
+    middle = len(group) // 2
+    return group[:middle], group[middle:]
+
+
+def _refused(item: BatchItem | Outcome, error: DatabaseError) -> Outcome:
+    """What came of an item that the database alone could refuse."""
+    told = broken_rule(error, item.pid or "") if isinstance(error, ConstraintViolated) else error
+    return Outcome(op=operation(item), pid=item.pid, error=told)
 
 
 def _undone(parsed: Group, outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from mediastore.accounts.schemas import NOBODY, Caller
 from mediastore.catalog.batch import Batch
 from mediastore.catalog.bulk import Bulk, Outcome
-from mediastore.database import DatabaseUnavailable
+from mediastore.database import DatabaseUnavailable, ValueRefused
 from tests.catalog.test_batch import batch, codes, statuses
 from tests.database import DatabaseServer
 from tests.server import Server, add_user, running_server
@@ -228,3 +228,29 @@ async def test_when_the_database_leaves_half_way_each_item_says_whether_it_was_d
         await leaving(0).run(items, atomic=False, caller=caller)
     with pytest.raises(DatabaseUnavailable):
         await leaving(2).run(items, atomic=True, caller=caller)
+
+
+class Refusing(Bulk):
+    """A database that refuses one item of many, and leaves when it comes to others."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def perform(self, _: Any, items: Any, **__: Any) -> list[Outcome]:
+        pids = {item.pid for item in items}
+        if "refused" in pids:
+            raise ValueRefused("not this one")
+        if "away" in pids:
+            raise DatabaseUnavailable("gone")
+        return [Outcome(op="read", pid=item.pid) for item in items]
+
+
+async def test_what_was_done_before_the_database_left_says_so_also_where_one_item_was_refused() -> None:
+    nothing: Any = Nothing()
+    pids = ["a", "b", "c", "refused", "d", "away", "e", "f"]
+    items = [Raw(f'{{"op": "read", "pid": "{pid}"}}'.encode()) for pid in pids]
+    batch = Batch(nothing, bulk=Refusing(), catalog=nothing, drafts=nothing, max_items=10, max_answer_bytes=1)
+    outcomes = await batch.run(items, atomic=False, caller=Caller(identity=NOBODY))
+    assert [outcome.pid for outcome in outcomes] == pids
+    assert [type(outcome.error) for outcome in outcomes[:4]] == [type(None)] * 3 + [ValueRefused]
+    assert [type(outcome.error) for outcome in outcomes[4:]] == [DatabaseUnavailable] * 4
