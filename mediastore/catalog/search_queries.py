@@ -10,7 +10,6 @@ every record.
 from collections.abc import Sequence
 
 import asyncpg
-import msgspec
 from msgspec import Struct
 
 from mediastore.catalog.errors import SearchInvalid
@@ -253,8 +252,8 @@ async def facets(connection: Connection, where: Where, wanted: Sequence[Facet], 
     rows = await connection.fetch(" UNION ALL ".join(parts), *where.values)
     found: dict[str, list[FacetValue]] = {facet.name: [] for facet in wanted}
     for row in rows:
-        shown = None if row["value"] is None else msgspec.json.decode(row["value"])
-        found[wanted[row["facet"]].name].append(FacetValue(value=shown, count=row["count"]))
+        # As its bytes: numbers can be longer than any of Python's or of the reader's.
+        found[wanted[row["facet"]].name].append(FacetValue(value=row["value"], count=row["count"]))
     for counted in found.values():
         counted.sort(key=lambda item: -item.count)
     return found

@@ -154,7 +154,7 @@ class Count(Struct, frozen=True, kw_only=True):
 
 class FacetValue(Struct, frozen=True, kw_only=True):
     value: Any
-    """Null: of records without a value."""
+    """`msgspec.Raw` here. Null: of records without a value."""
     count: int
 
 

@@ -60,6 +60,19 @@ def test_a_field_is_declared_used_and_taken_back(server: Server, admin: httpx.Cl
     assert admin.get("/metadata-fields/depth").json()["code"] == "metadata_field_not_found"
 
 
+def test_numbers_beyond_python_s_are_counted_as_exactly_as_they_were_written(admin: httpx.Client) -> None:
+    assert admin.post("/metadata-fields", json={"name": "exact", "type": "number"}).status_code == 201
+    long = "1" + "0" * 400 + ".5"
+    for number in (long, "12345678901234567890.123"):
+        body = f'{{"metadata": {{"exact": {number}}}}}'
+        assert admin.post("/media", content=body, headers={"Content-Type": "application/json"}).status_code == 201
+    answer = admin.post("/media/search", json={"fields": {"exact": {"gt": 0}}, "facets": ["exact"], "limit": 1})
+    assert answer.status_code == 200, answer.text
+    assert f'"value":{long}' in answer.text
+    assert '"value":12345678901234567890.123' in answer.text
+    assert admin.delete("/metadata-fields/exact").status_code == 204
+
+
 def test_only_administrators_declare_fields(server: Server, admin: httpx.Client) -> None:
     add_user(admin, "someone")
     with server.client("someone") as someone:
