@@ -75,7 +75,10 @@ class KeySet:
     async def _ask(self) -> None:
         self._asked_at = monotonic()
         try:
-            self._set = PyJWKSet.from_dict(await asyncio.to_thread(self._fetch))
+            said = await asyncio.to_thread(self._fetch)
+            if not isinstance(said, dict):
+                raise ValueError("the answer is no JSON object")
+            self._set = PyJWKSet.from_dict(said)
             self._read_at = monotonic()
         except (URLError, OSError, ValueError, jwt.PyJWTError) as error:
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
