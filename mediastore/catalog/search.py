@@ -62,10 +62,10 @@ class Search:
         if request.metadata is not UNSET:
             check_metadata(request.metadata)
         asked = Asked(filters=filters, identity=caller.identity, now=self._clock(), fields=await self._fields(request))
-        conditions(asked)
         if request.where is not None:
             async with self._limited(request, self._timeout_s) as connection:
-                await queries.check_where(connection, request.where)
+                asked = structs.replace(asked, where=await queries.read_where(connection, request.where))
+        conditions(asked)
         return asked
 
     async def _found(self, request: SearchRequest, *, caller: Caller) -> SearchPage:
