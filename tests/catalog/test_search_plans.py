@@ -93,7 +93,9 @@ PLANS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("identity", [ADMIN, READER], ids=["administrator", "reader"])
-@pytest.mark.parametrize(("asked", "index"), PLANS, ids=[str(sorted(asked.items()))[:60] for asked, _ in PLANS])
+@pytest.mark.parametrize(
+    ("asked", "index"), PLANS, ids=[f"{number}-{'-'.join(sorted(asked))}" for number, (asked, _) in enumerate(PLANS)]
+)
 async def test_there_is_an_index_for_it(
     connection: "asyncpg.Connection[asyncpg.Record]", identity: Identity, asked: dict[str, Any], index: str
 ) -> None:
