@@ -41,6 +41,7 @@ from mediastore.catalog.rules import Rules
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_routes import SearchController
 from mediastore.catalog.service import Catalog
+from mediastore.catalog.turns import Turns
 from mediastore.clock import Clock, utc_now
 from mediastore.database import Database, DatabaseError
 from mediastore.errors import SettingInvalid
@@ -173,7 +174,6 @@ class Services:
         self.catalog = Catalog(
             self.database, drafts=drafts, pid_prefix=settings.pid_prefix, on_doomed=self._clean_soon, clock=clock
         )
-        self.history = History(self.database, clock=clock)
         self.resolver = Resolver(self.database, clock=clock)
         self.batch = Batch(
             self.database,
@@ -187,16 +187,7 @@ class Services:
             Intake(self.database, catalog=self.catalog, drafts=drafts, pid_prefix=settings.pid_prefix, clock=clock),
             credentials=self.credentials,
         )
-        self.search = Search(
-            self.database,
-            timeout_s=min(settings.search_timeout_s, settings.query_timeout_s),
-            count_timeout_s=settings.count_timeout_s,
-            at_once=max(1, settings.database_pool_size // 2),
-            wait_s=settings.database_wait_s,
-            clock=clock,
-        )
-        self.exports = Exports(self.database, search=self.search, credentials=self.credentials, clock=clock)
-        self.metadata_fields = MetadataFields(self.database, jobs=self.jobs)
+        self._find(settings, clock=clock)
         self.quotas = Quotas(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(
@@ -299,6 +290,21 @@ class Services:
             jobs=self.jobs,
             clock=clock,
         )
+
+    def _find(self, settings: Settings, *, clock: Clock) -> None:
+        """Wire what goes through many records: searches, exports, the history of everything."""
+        turns = Turns(at_once=max(1, settings.database_pool_size // 2), wait_s=settings.database_wait_s)
+        search_timeout_s = min(settings.search_timeout_s, settings.query_timeout_s)
+        self.search = Search(
+            self.database,
+            timeout_s=search_timeout_s,
+            count_timeout_s=settings.count_timeout_s,
+            turns=turns,
+            clock=clock,
+        )
+        self.history = History(self.database, turns=turns, timeout_s=search_timeout_s, clock=clock)
+        self.exports = Exports(self.database, search=self.search, credentials=self.credentials, clock=clock)
+        self.metadata_fields = MetadataFields(self.database, jobs=self.jobs)
 
     def _keep(self, purger: Purger, *, clock: Clock) -> None:
         """Wire what looks after bytes for as long as they lie: retention."""

@@ -9,13 +9,15 @@ from mediastore.accounts.access import may_read, require
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog import history_queries as queries
 from mediastore.catalog import queries as catalog_queries
-from mediastore.catalog.errors import RevisionNotFound
+from mediastore.catalog.errors import RevisionNotFound, SearchTooSlow
 from mediastore.catalog.history_queries import Events
 from mediastore.catalog.queries import MediaRow
 from mediastore.catalog.revisions import Past, PastMedia
+from mediastore.catalog.search_queries import begin
 from mediastore.catalog.service import not_found
+from mediastore.catalog.turns import Turns
 from mediastore.clock import Clock
-from mediastore.database import Connection, Database
+from mediastore.database import Connection, Database, QueryTooSlow
 from mediastore.events.schemas import Event, SubjectKind
 
 NEWEST = 2**62
@@ -38,8 +40,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class History:
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    """What goes through the history of everything shares its turns with searches; `timeout_s` is its limit."""
+
+    def __init__(self, database: Database, *, turns: Turns, timeout_s: float, clock: Clock) -> None:
         self._database = database
+        self._turns = turns
+        self._timeout_s = timeout_s
         self._clock = clock
 
     async def of_record(self, pid: str, *, reads: bool, after: int, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
@@ -52,8 +58,7 @@ class History:
     async def page(self, wanted: Wanted, *, before: int | None, limit: int, caller: Caller) -> tuple[list[Event], int | None]:
         """What happened, newest first. Administrators see everything, others what happened to records that they may read."""
         require(caller.identity, "read", to="read the history")
-        async with self._database.connection() as connection:
-            found = await self._matching(connection, wanted, newest=True, place=before or NEWEST, limit=limit, caller=caller)
+        found = await self._matching(wanted, newest=True, place=before or NEWEST, limit=limit, caller=caller)
         return found.items, found.items[-1].id if found.more else None
 
     async def export(self, wanted: Wanted, *, caller: Caller) -> AsyncIterator[list[Event]]:
@@ -61,8 +66,7 @@ class History:
         require(caller.identity, "read", to="export the history")
 
         async def after(place: int) -> Events:
-            async with self._database.connection() as connection:
-                return await self._matching(connection, wanted, newest=False, place=place, limit=EXPORTED, caller=caller)
+            return await self._matching(wanted, newest=False, place=place, limit=EXPORTED, caller=caller)
 
         first = await after(0)
 
@@ -101,7 +105,18 @@ class History:
             raise not_found(pid, caller)
         return row
 
-    async def _matching(
+    async def _matching(self, wanted: Wanted, *, newest: bool, place: int, limit: int, caller: Caller) -> Events:
+        try:
+            async with self._turns.taken(), self._database.transaction() as connection:
+                await begin(connection, timeout_s=self._timeout_s)
+                return await self._read(connection, wanted, newest=newest, place=place, limit=limit, caller=caller)
+        except QueryTooSlow as error:
+            raise SearchTooSlow(
+                f"going through the history took longer than {self._timeout_s:g} s and was cut; narrow it by subject or since",
+                timeout_s=self._timeout_s,
+            ) from error
+
+    async def _read(
         self, connection: Connection, wanted: Wanted, *, newest: bool, place: int, limit: int, caller: Caller
     ) -> Events:
         return await queries.matching(

@@ -86,7 +86,7 @@ async def matching(
     if kind is not None:
         narrow("h.kind = {}", kind)
     if subject is not None:
-        # By the record where it is one, for its events have an index; what was withdrawn has only its name.
+        # By the record where it is one, for its events have an index. Records that were withdrawn are not found.
         narrow("(h.media = (SELECT id FROM media WHERE pid = {0}) OR h.media IS NULL AND h.subject = {0})", subject)
     if actor is not None:
         narrow("h.actor = {}", actor)

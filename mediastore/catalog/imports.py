@@ -14,6 +14,7 @@ from mediastore.catalog.errors import ImportStopped
 from mediastore.catalog.intake import Failure, Intake, Options, Settled
 from mediastore.catalog.interchange_schemas import ImportCounts
 from mediastore.database import DatabaseUnavailable
+from mediastore.http.errors import BodyCut, BodyStalled
 from mediastore.http.ndjson import Line
 
 TOGETHER = 1000
@@ -61,18 +62,24 @@ class Import:
         )
 
     async def run(self, pieces: AsyncIterator[list[Line]]) -> AsyncIterator[list[Failure]]:
-        """Take the lines; after each group, what failed of it. Raises what ends it early: what was taken before stays."""
+        """Take the lines; after each group, what failed of it. Raises what ends it early, after the whole lines before."""
         group: list[Line] = []
         size = 0
-        async for lines in pieces:
-            for line in lines:
-                group.append(line)
-                size += len(line.text or b"")
-                if len(group) == TOGETHER or size >= GROUP_BYTES:
-                    yield await self._take(group)
-                    group, size = [], 0
+        cut: BodyCut | BodyStalled | None = None
+        try:
+            async for lines in pieces:
+                for line in lines:
+                    group.append(line)
+                    size += len(line.text or b"")
+                    if len(group) == TOGETHER or size >= GROUP_BYTES:
+                        yield await self._take(group)
+                        group, size = [], 0
+        except (BodyCut, BodyStalled) as error:
+            cut = error
         if group:
             yield await self._take(group)
+        if cut is not None:
+            raise cut
 
     async def _take(self, group: list[Line]) -> list[Failure]:
         full = [line for line in group if line.text is None or line.text.strip()]

@@ -165,16 +165,24 @@ async def medias_by_identifier(
     principals: Sequence[str],
     now: datetime,
     limit: int,
+    most_bytes: int,
 ) -> list[MediaRow]:
-    """Records that the caller may read and that have this identifier, or this PID of this type; oldest first."""
+    """Records that the caller may read and that have this identifier, or this PID of this type; oldest first, as many as have
+    `most_bytes` of metadata.
+    """
     rows = await connection.fetch(
         f"""
+        WITH named AS (
+            SELECT m.id, row_number() OVER sorted AS number, sum(octet_length(m.metadata::text)) OVER sorted AS bytes
+            FROM media m
+            WHERE m.id IN (
+                SELECT media FROM identifier WHERE type = $5 AND value = $6
+                UNION ALL SELECT id FROM media WHERE pid = $6 AND pid_type = $5
+            ) AND m.status <> 'deleted' AND {READABLE}
+            WINDOW sorted AS (ORDER BY m.id) ORDER BY m.id LIMIT $7
+        )
         {MEDIA}
-        WHERE m.id IN (
-            SELECT media FROM identifier WHERE type = $5 AND value = $6
-            UNION ALL SELECT id FROM media WHERE pid = $6 AND pid_type = $5
-        ) AND m.status <> 'deleted' AND {READABLE}
-        ORDER BY m.id LIMIT $7
+        WHERE m.id IN (SELECT id FROM named WHERE number = 1 OR bytes <= $8) ORDER BY m.id
         """,
         administrator,
         name,
@@ -183,6 +191,7 @@ async def medias_by_identifier(
         type,
         value,
         limit,
+        most_bytes,
     )
     return [MediaRow(**row) for row in rows]
 

@@ -9,7 +9,8 @@ from mediastore.clock import Clock
 from mediastore.database import Database
 
 MOST = 100
-"""So many records of one name are listed."""
+MOST_BYTES = 16 * 1024 * 1024
+"""So many records of one name are listed, or those with so much metadata."""
 
 
 class Resolver:
@@ -35,6 +36,7 @@ class Resolver:
                 principals=identity.principals if may_read else [],
                 now=now,
                 limit=MOST,
+                most_bytes=MOST_BYTES,
             )
             if not rows and identity.known and await identifier_type_queries.identifier_type(connection, type) is None:
                 raise IdentifierTypeNotFound(f"there is no identifier type {type!r}; GET /identifier-types lists them", name=type)

@@ -1,6 +1,5 @@
 """Finding records: a page of them, how many there are, and which values they have, of all that the caller may read."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,21 +9,20 @@ from msgspec import UNSET, structs
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog import field_queries, identifier_type_queries, search_cursors
 from mediastore.catalog import search_queries as queries
-from mediastore.catalog.errors import SearchBusy, SearchInvalid, SearchTooSlow
+from mediastore.catalog.errors import SearchInvalid, SearchTooSlow
 from mediastore.catalog.field_values import Field
 from mediastore.catalog.filter_queries import Asked, conditions, given_bounds
 from mediastore.catalog.merge import check_numbers, holds_nul
 from mediastore.catalog.orders import FACETS, NEWEST, ORDERS, field_facet, field_order
 from mediastore.catalog.search_queries import Facet, Order, Position
 from mediastore.catalog.search_schemas import Count, FacetValue, Filters, SearchPage, SearchRequest
+from mediastore.catalog.turns import Turns
 from mediastore.clock import Clock
 from mediastore.database import Connection, Database, QueryTooSlow
 
 
 class Search:
-    """`timeout_s` is the limit of each statement, `count_timeout_s` that of an exact count. `at_once`: so many search, and the
-    others wait for up to `wait_s`, so that slow searches leave connections for everybody else.
-    """
+    """`timeout_s` is the limit of each statement, `count_timeout_s` that of an exact count."""
 
     def __init__(
         self,
@@ -32,28 +30,19 @@ class Search:
         *,
         timeout_s: float,
         count_timeout_s: float,
+        turns: Turns,
         clock: Clock,
-        at_once: int = 5,
-        wait_s: float = 5,
     ) -> None:
         self._database = database
         self._timeout_s = timeout_s
         self._count_timeout_s = min(count_timeout_s, timeout_s)
         self._clock = clock
-        self._turns = asyncio.Semaphore(at_once)
-        self._wait_s = wait_s
+        self._turns = turns
 
     async def run(self, request: SearchRequest, *, caller: Caller) -> SearchPage:
         """What is found. Raises `SearchInvalid`, naming what is wrong and what there is, `SearchTooSlow` and `SearchBusy`."""
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise SearchBusy("too many searches are under way at this moment; try again") from error
-        try:
+        async with self._turns.taken():
             return await self._found(request, caller=caller)
-        finally:
-            self._turns.release()
 
     async def checked(self, filters: Filters, *, caller: Caller) -> Asked:
         """The filters, for who goes through all that match by statements of its own. Raises `SearchInvalid`."""

@@ -1,5 +1,6 @@
 """Stores and S3 configs in the database."""
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -186,13 +187,24 @@ async def delete_store(connection: Connection, id: int) -> None:
 async def check_jsonpath(connection: Connection, path: str) -> None:
     """Raise `ValueRefused`, with what PostgreSQL says, for a text that is no SQL/JSON path or can't be asked of metadata.
 
-    Nor may it be a path to something, `$.camera`, instead of a question with yes or no: `@@` takes the one for a no, and nothing
-    would be exempt.
+    Nor may it be a path to something, `$.camera`, instead of a question with yes or no: that is taken for a no, and nothing would
+    be exempt. Nor may it have a variable, for which there is no value.
     """
     try:
-        await connection.execute("SELECT jsonb_path_match('{}', $1::text::jsonpath)", path)
+        written: str = await connection.fetchval(
+            "SELECT $1::text::jsonpath::text FROM jsonb_path_match('{}', $1::text::jsonpath)", path
+        )
     except asyncpg.PostgresError as error:
         raise ValueRefused(str(error).splitlines()[0]) from error
+    if '$"' in re.sub(r'"(?:[^"\\]|\\.)*"', '"', written):
+        raise ValueRefused("it has a variable; there are none, write values")
+
+
+def exempt(metadata: str, path: str) -> str:
+    """SQL: whether the metadata are what the path asks for; what can't be told of a record is a no, and no error. Times with and
+    without a zone are compared as in UTC.
+    """
+    return f"coalesce(jsonb_path_match_tz({metadata}, {path}::text::jsonpath, '{{}}', true), false)"
 
 
 async def lock_quota(connection: Connection, store: int) -> None:

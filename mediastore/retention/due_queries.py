@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from mediastore.database import Connection
+from mediastore.placement.queries import exempt
 from mediastore.placement.schemas import Retention
 from mediastore.retention.schemas import Rule
 
@@ -56,12 +57,12 @@ async def weigh(connection: Connection, store: int, policy: Retention, *, cutoff
         f"""
         WITH due AS (
             SELECT m.id FROM media m WHERE m.store = $1 AND m.expires_at < $2 AND m.deleted_at IS NULL
-                AND NOT EXISTS ({HOLDS}) AND NOT m.tags && $3 AND NOT coalesce(m.metadata @@ $4::text::jsonpath, false)
+                AND NOT EXISTS ({HOLDS}) AND NOT m.tags && $3 AND NOT {exempt("m.metadata", "$4")}
             ORDER BY m.expires_at, m.id LIMIT $6
         ), old AS (
             SELECT o.size FROM stored_object o JOIN media m ON m.id = o.media
             WHERE o.store = $1 AND o.state = 'stored' AND o.superseded_at < $5 AND m.id NOT IN (SELECT id FROM due)
-                AND NOT EXISTS ({HOLDS}) AND NOT m.tags && $3 AND NOT coalesce(m.metadata @@ $4::text::jsonpath, false)
+                AND NOT EXISTS ({HOLDS}) AND NOT m.tags && $3 AND NOT {exempt("m.metadata", "$4")}
             ORDER BY o.superseded_at LIMIT $6
         ), gone AS (
             SELECT o.size FROM stored_object o WHERE o.media IN (SELECT id FROM due) AND o.state = 'stored'
@@ -121,7 +122,7 @@ async def due_records(
         SELECT m.id AS media, m.pid, m.expires_at AS due_at, NULL::bigint AS object, NULL::int AS version,
             (SELECT count(*) FROM stored_object o WHERE o.media = m.id AND o.state = 'stored') AS objects,
             (SELECT coalesce(sum(o.size), 0)::bigint FROM stored_object o WHERE o.media = m.id AND o.state = 'stored') AS bytes,
-            EXISTS ({HOLDS}) AS held, m.tags && $2 OR coalesce(m.metadata @@ $3::text::jsonpath, false) AS exempt
+            EXISTS ({HOLDS}) AS held, m.tags && $2 OR {exempt("m.metadata", "$3")} AS exempt
         FROM media m WHERE m.id = ANY ($1) AND m.expires_at < $4 AND m.deleted_at IS NULL ORDER BY m.expires_at, m.id
         """,
         [row["id"] for row in ids],
@@ -160,7 +161,7 @@ async def due_versions(
     rows = await connection.fetch(
         f"""
         SELECT m.id AS media, m.pid, o.superseded_at AS due_at, o.id AS object, o.version, 1 AS objects, o.size AS bytes,
-            EXISTS ({HOLDS}) AS held, m.tags && $2 OR coalesce(m.metadata @@ $3::text::jsonpath, false) AS exempt
+            EXISTS ({HOLDS}) AS held, m.tags && $2 OR {exempt("m.metadata", "$3")} AS exempt
         FROM stored_object o JOIN media m ON m.id = o.media
         WHERE o.id = ANY ($1) AND o.state = 'stored' AND m.current_object IS DISTINCT FROM o.id ORDER BY o.superseded_at, o.id
         """,

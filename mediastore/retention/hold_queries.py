@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mediastore.database import Connection
+from mediastore.placement.queries import exempt
 from mediastore.retention.schemas import Hold
 
 COLUMNS = "id, placed_by, reason, until, created_at"
@@ -54,9 +55,7 @@ async def matches(connection: Connection, media: int, path: str | None) -> bool:
     """Whether the record's metadata match the SQL/JSON path."""
     if path is None:
         return False
-    return bool(
-        await connection.fetchval("SELECT coalesce(metadata @@ $2::text::jsonpath, false) FROM media WHERE id = $1", media, path)
-    )
+    return bool(await connection.fetchval(f"SELECT {exempt('metadata', '$2')} FROM media WHERE id = $1", media, path))
 
 
 async def oldest_version(connection: Connection, media: int) -> datetime | None:

@@ -289,9 +289,9 @@ def test_a_body_cut_short_leaves_its_whole_lines(server: Server, admin: httpx.Cl
         connection.sendall(head.encode() + (b"%x\r\n%b\r\n" % (len(text), text) if chunked else text))
         time.sleep(1)
     deadline = time.monotonic() + 20
-    while admin.get(f"/media/{p}/1999").status_code == 404 and time.monotonic() < deadline:
+    while admin.get(f"/media/{p}/2499").status_code == 404 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert admin.get(f"/media/{p}/1999").status_code == 200
+    assert admin.get(f"/media/{p}/2499").status_code == 200
     assert admin.get(f"/media/{p}/half").status_code == 404
     done, told = sent(admin, text + b"}")
     assert told == []

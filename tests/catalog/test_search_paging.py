@@ -11,6 +11,7 @@ from msgspec import structs
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_schemas import FieldRange, SearchRequest, TagFilter
+from mediastore.catalog.turns import Turns
 from mediastore.database import Database
 from tests.database import DatabaseServer, run
 
@@ -89,7 +90,7 @@ async def disturb(url: str, stop: asyncio.Event, *, tag: str) -> int:
 )
 async def test_what_stands_throughout_is_found_once(database_url: str, request_: SearchRequest) -> None:
     database = Database(database_url, pool_size=2)
-    search = Search(database, timeout_s=60, count_timeout_s=60, clock=lambda: datetime.now(UTC))
+    search = Search(database, timeout_s=60, count_timeout_s=60, turns=Turns(), clock=lambda: datetime.now(UTC))
     async with database.connection() as connection:
         condition = "(metadata ->> 'depth')::int >= 900" if request_.fields else "true"
         rows = await connection.fetch(f"SELECT pid FROM media WHERE tags = '{{standing}}' AND {condition}")

@@ -19,6 +19,7 @@ from mediastore.catalog.field_values import Field
 from mediastore.catalog.filter_queries import field_expression
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_schemas import Count, FieldRange, SearchRequest, SizeRange, TagFilter, TimeRange
+from mediastore.catalog.turns import Turns
 from mediastore.database import Connection, _prepare, translated
 from tests.catalog.naive_search import CONDITIONS, FIELDS, Thing, count_values, find
 from tests.database import DatabaseServer
@@ -170,7 +171,7 @@ class Scene:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self.connection = self.runner.run(self._connect(url))
-        self.search = Search(OneConnection(self.connection), timeout_s=60, count_timeout_s=60, clock=lambda: NOW)  # type: ignore[arg-type]
+        self.search = Search(OneConnection(self.connection), timeout_s=60, count_timeout_s=60, turns=Turns(), clock=lambda: NOW)  # type: ignore[arg-type]
 
     async def _connect(self, url: str) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await asyncpg.connect(url)
@@ -250,6 +251,8 @@ class Scene:
 
 
 def _shown(value: Any, name: str) -> Any:
+    if isinstance(value, msgspec.Raw):
+        value = msgspec.json.decode(value)
     return datetime.fromisoformat(value) if name in FIELDS and FIELDS[name][1] == "time" and value is not None else value
 
 

@@ -13,8 +13,10 @@ import pytest
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
 from mediastore.catalog import search_queries
 from mediastore.catalog.errors import SearchBusy, SearchInvalid, SearchTooSlow
+from mediastore.catalog.history import History, Wanted
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_schemas import Count, SearchRequest, TagFilter
+from mediastore.catalog.turns import Turns
 from mediastore.database import Database
 
 ADMIN = Caller(identity=Identity(name="admin", role="administrator", scopes=ALL_SCOPES))
@@ -40,7 +42,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def search(database: Database, **options: Any) -> Search:
-    limits = {"timeout_s": 10, "count_timeout_s": 10, "clock": lambda: datetime.now(UTC)}
+    limits = {"timeout_s": 10, "count_timeout_s": 10, "turns": Turns(), "clock": lambda: datetime.now(UTC)}
     return Search(database, **{**limits, **options})
 
 
@@ -83,16 +85,24 @@ async def test_h17_a_catastrophic_expression_in_a_path_ends_with_the_limit(datab
 
 
 async def test_h17_slow_searches_leave_connections_for_others(database: Database, database_url: str) -> None:
-    slow = search(database, timeout_s=5, at_once=3, wait_s=0.2)
+    turns = Turns(at_once=3, wait_s=0.2)
+    slow = search(database, timeout_s=5, turns=turns)
+    history = History(database, turns=turns, timeout_s=0.3, clock=lambda: datetime.now(UTC))
     async with locked(database_url):
         running = [asyncio.create_task(slow.run(SearchRequest(), caller=ADMIN)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(SearchBusy):
             await slow.run(SearchRequest(), caller=ADMIN)
+        with pytest.raises(SearchBusy):
+            await history.page(Wanted(actor="nobody"), before=None, limit=10, caller=STRANGER)
         async with asyncio.timeout(2), database.connection() as connection:
             assert await connection.fetchval("SELECT count(*) FROM store") == 1
     assert [len((await task).items) for task in running] == [100, 100, 100]
     assert len((await slow.run(SearchRequest(), caller=ADMIN)).items) == 100, "turns come back"
+    async with locked(database_url):
+        with pytest.raises(SearchTooSlow, match="subject"):
+            await history.page(Wanted(actor="nobody"), before=None, limit=10, caller=STRANGER)
+    assert await history.page(Wanted(actor="nobody"), before=None, limit=10, caller=STRANGER) == ([], None)
 
 
 PATHS = {

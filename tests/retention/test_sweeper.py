@@ -192,6 +192,7 @@ async def test_h09_a_clock_ten_years_ahead_removes_nothing(scene: Scene) -> None
         {"exempt_where": "$.camera"},
         {"exempt_where": '$ ? (@.camera == "CAM-3")'},
         {"exempt_where": '$.camera ? (@ == "CAM-3")'},
+        {"exempt_where": '$.camera == "x" && $variable == 1'},
         {"default_ttl_s": 10, "max_ttl_s": 5},
     ],
 )
@@ -201,10 +202,28 @@ async def test_h09_a_policy_that_makes_no_sense_is_refused(scene: Scene, retenti
 
 
 @pytest.mark.parametrize(
-    "path", ['$.camera == "CAM-3"', "strict $.depth > 3", "exists($.keep)", '$.camera like_regex "^CAM" && !($.raw == true)']
+    "path",
+    [
+        '$.camera == "$variable" || $."$x" == 1',
+        '$.camera == "CAM-3"',
+        "strict $.depth > 3",
+        "exists($.keep)",
+        '$.camera like_regex "^CAM" && !($.raw == true)',
+    ],
 )
 async def test_a_path_that_says_yes_or_no_is_a_policy(scene: Scene, path: str) -> None:
     await scene.policy(exempt_where=path)
+
+
+async def test_an_exemption_that_can_t_be_told_of_a_record_is_none_and_stops_no_sweep(scene: Scene) -> None:
+    """PostgreSQL raises where a time with a zone meets one without, however a path is asked."""
+    await scene.policy(exempt_where='$.until.datetime() > "2026-01-01T00:00:00".datetime()')
+    for first, until in ((0, "2026-06-01T00:00:00+01:00"), (5, "2025-06-01T00:00:00"), (10, "soon")):
+        await scene.seed(5, expired=True, first=first, metadata=f'{{"until": "{until}"}}')
+    report = await scene.sweep()
+    assert (report.state, report.removed, report.exempt) == ("done", 10, 5)
+    await scene.consistent()
+    assert (await scene.services.holds.outlook("r/0", caller=CALLER)).decided_by == "exempt_where"
 
 
 async def test_one_sweep_at_a_time(scene: Scene) -> None:
