@@ -12,7 +12,7 @@ from mediastore.accounts.schemas import ALL_SCOPES, Identity
 from mediastore.catalog.field_values import Field
 from mediastore.catalog.filter_queries import Asked, conditions
 from mediastore.catalog.search import order_of
-from mediastore.catalog.search_queries import begin, page_statement
+from mediastore.catalog.search_queries import begin, page_statement, read_where
 from mediastore.catalog.search_schemas import FieldRange, SearchRequest, SizeRange, TagFilter, TimeRange
 from mediastore.database import _prepare
 from tests.database import DatabaseServer, run
@@ -117,7 +117,8 @@ async def test_the_few_records_that_somebody_may_read_are_found_among_many(
 
 
 async def plan(connection: "asyncpg.Connection[asyncpg.Record]", request: SearchRequest, identity: Identity) -> str:
-    where = conditions(Asked(filters=request, identity=identity, now=NOW, fields=FIELDS))
+    condition = None if request.where is None else await read_where(connection, request.where)
+    where = conditions(Asked(filters=request, identity=identity, now=NOW, fields=FIELDS, where=condition))
     statement = page_statement(where, order_of(request, FIELDS), after=None, limit=101)
     async with connection.transaction():
         await begin(connection, timeout_s=60)
