@@ -24,8 +24,6 @@ def app() -> Application:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    # Granian's own thread hands each piece of a body on, and needs the interpreter for a moment each time.
-    sys.setswitchinterval(0.0005)
     return app
 
 
