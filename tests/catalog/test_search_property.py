@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
@@ -279,6 +279,9 @@ def test_search_finds_what_a_naive_one_finds(scene: Scene, looks: str, monkeypat
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(things=records(), asked=st.lists(requests(), min_size=1, max_size=4), identity=st.sampled_from(IDENTITIES))
     def compare(things: list[Thing], asked: list[SearchRequest], identity: Identity) -> None:
+        # An identifier of the PID's own type is the PID: services refuse another.
+        assume(all(thing.pid_type not in thing.identifiers for thing in things))
+
         async def one() -> None:
             transaction = scene.connection.transaction()
             await transaction.start()
