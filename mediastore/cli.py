@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate
-from mediastore.app import Services
 from mediastore.client import commands
 from mediastore.database import DatabaseUnavailable, migrate
 from mediastore.errors import MediastoreError
@@ -27,6 +26,7 @@ from mediastore.host import banner, provide, reaching, serving
 from mediastore.logging import configure_logging
 from mediastore.placement.schemas import S3ConfigCreate, StoreCreate
 from mediastore.retention.schemas import SweepRequest
+from mediastore.services import Services
 from mediastore.settings import PREFIX, Settings, load_settings
 
 Result = TypeVar("Result")

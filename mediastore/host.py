@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from mediastore.accounts.service import ADMINISTRATOR
-from mediastore.app import Services
 from mediastore.database import migrate
 from mediastore.embedded import EmbeddedPostgres, lock_data_folder, running_url
 from mediastore.embedded_errors import DataFolderInUse
@@ -18,6 +17,7 @@ from mediastore.errors import SettingInvalid
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.placement.errors import PlacementError
 from mediastore.placement.schemas import StoreCreate
+from mediastore.services import Services
 from mediastore.settings import Settings
 
 SECRET_KEY_FILE = "secret.key"  # noqa: S105 - the name of a file

@@ -1,5 +1,6 @@
 """The OpenAPI document, and /docs, where Swagger UI draws it: served from a package, so that the page needs no internet."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -16,6 +17,7 @@ from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
 from mediastore.openapi_document import describe_app, operation_id
+from mediastore.settings import Dialect
 
 ASSETS = Path(swagger_ui.__file__).parent / "static"
 ASSETS_PATH = "/docs-assets"
@@ -35,6 +37,12 @@ TAGS = [
     Tag(name="Users", description="Accounts, for administrators."),
     Tag(name="Operations", description="Health, metrics, and jobs for administrators."),
 ]
+
+DIALECTS: dict[Dialect, Tag] = {
+    "amplify": Tag(name="AMPLIfy", description="WHOI's AMPLIfy Mediastore, for its clients."),
+    "staging": Tag(name="EDI staging", description="EDI's staging service, for its clients."),
+    "bitstore": Tag(name="BitStore", description="DataHub's BitStore, for its clients."),
+}
 
 DESCRIPTION = """
 One lasting name, its PID, for every data product, wherever its bytes are.
@@ -103,8 +111,8 @@ class Description:
         return self._json
 
 
-def openapi_config() -> OpenAPIConfig:
-    """What Litestar is told of the document and its page."""
+def openapi_config(dialects: Sequence[Dialect] = ()) -> OpenAPIConfig:
+    """What Litestar is told of the document and its page. `dialects`: those that are switched on."""
     description = Description()
 
     @get(DOCUMENT_PATH, sync_to_thread=True)
@@ -117,7 +125,7 @@ def openapi_config() -> OpenAPIConfig:
         version="1",
         description=DESCRIPTION.strip(),
         servers=[],
-        tags=TAGS,
+        tags=[*TAGS, *(DIALECTS[name] for name in dict.fromkeys(dialects))],
         use_handler_docstrings=True,
         operation_id_creator=operation_id,
         security=[{"bearer": []}],

@@ -15,7 +15,7 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 from msgspec import Struct
 
-from mediastore.http.bodies import BODY, OPTIONAL
+from mediastore.http.bodies import BODY, DIALECT, OPTIONAL, REFUSALS
 from mediastore.http.ndjson import NDJSON
 from mediastore.http.problems import PROBLEM_TYPE, Problem
 from mediastore.openapi_details import (
@@ -63,6 +63,12 @@ class Operation(Struct, frozen=True, kw_only=True):
         return self.handler.opt.get(BODY)
 
     @property
+    def refusals(self) -> dict[int, Any]:
+        """Of a dialect's route: the types of its refusals by status, None for one without a body."""
+        refusals: dict[int, Any] = self.handler.opt.get(REFUSALS, {})
+        return refusals
+
+    @property
     def answer(self) -> Any:
         """The type of the JSON answer; None for no body or one of other bytes."""
         annotation = self.handler.parsed_fn_signature.return_type.annotation
@@ -72,7 +78,12 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 
 def operation_id(handler: HTTPRouteHandler, method: Method, path: list[str | PathParameterDefinition]) -> str:
-    """Short and lasting, `media_read`: the noun of the path and the verb of the handler. Programs are generated with them."""
+    """Short and lasting, `media_read`: the noun of the path and the verb of the handler. Programs are generated with them.
+
+    In a dialect its name stands for the noun: where its paths lie is a setting.
+    """
+    if DIALECT in handler.opt:
+        return f"{handler.opt[DIALECT]}_{handler.handler_name}" + ("_head" if method == "HEAD" else "")
     words = [part for part in path if isinstance(part, str)]
     noun = next(word for word in words if word not in BASE).replace("-", "_")
     verb = handler.handler_name
@@ -90,7 +101,7 @@ def describe_app(app: Litestar) -> Json:
     kinds = [
         kind
         for each in operations
-        for kind in (each.body, each.answer, each.detail.takes_lines, *each.detail.kinds.values())
+        for kind in (each.body, each.answer, each.detail.takes_lines, *each.detail.kinds.values(), *each.refusals.values())
         if kind is not None
     ]
     schemas = Schemas([*kinds, Problem])
@@ -139,9 +150,13 @@ def _complete(each: Operation, schemas: Schemas) -> None:
         said["summary"] += ": its headers alone"
     if detail.public:
         said["security"] = [{"bearer": []}, {}]
+    answers = {str(status): _answer(each, status, schemas) for status in detail.answers or {each.handler.status_code: ()}}
+    if DIALECT in each.handler.opt:
+        said["responses"] = answers | {str(status): _refusal(each, status, schemas) for status in sorted(each.refusals)}
+        return
     refusals = [int(status) for status, response in said["responses"].items() if PROBLEM_TYPE in response.get("content", ())]
     said["responses"] = {
-        **{str(status): _answer(each, status, schemas) for status in detail.answers or {each.handler.status_code: ()}},
+        **answers,
         **{str(status): {"$ref": f"#/components/responses/{_problem_name(status)}"} for status in sorted(refusals)},
         "default": {"$ref": f"#/components/responses/{_problem_name(None)}"},
     }
@@ -188,6 +203,16 @@ def _answer(each: Operation, status: int, schemas: Schemas) -> Json:
     else:
         content = {str(each.handler.media_type): {"schema": {"type": "string"}}}
     return answer | {"content": content}
+
+
+def _refusal(each: Operation, status: int, schemas: Schemas) -> Json:
+    """Of a dialect: in its own words."""
+    answer: Json = {
+        "description": HTTPStatus(status).phrase,
+        "headers": {REQUEST_ID: {"$ref": f"#/components/headers/{REQUEST_ID}"}},
+    }
+    kind = each.refusals[status]
+    return answer if kind is None else answer | {"content": {"application/json": {"schema": schemas.of(kind)}}}
 
 
 def _problem_name(status: int | None) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, get_origin, get_type_hints
 
 import msgspec
 from dotenv import dotenv_values
@@ -20,6 +20,9 @@ PREFIX = "MEDIASTORE_"
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 """Ten years at most: beyond that a typing error is more likely."""
+PathPrefix = Annotated[str, Meta(max_length=100, pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")]
+"""Where a face of this server begins: `/`, or a path without a slash at its end."""
+Dialect = Literal["amplify", "staging", "bitstore"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_stale_s: Annotated[float, Meta(ge=1, le=315_360_000)] = 120
     cleanup_interval_s: Seconds = 30
     login_attempts: Count = 5
+
+    dialects: tuple[Dialect, ...] = ()
+    amplify_prefix: PathPrefix = "/amplify"
+    staging_prefix: PathPrefix = "/staging"
+    bitstore_prefix: PathPrefix = "/rawstore"
 
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -137,7 +145,7 @@ CLIENT_SETTINGS = frozenset({"url", "api_key", "token"})
 
 def _parse(text: str, kind: object, *, name: str) -> object:
     value: object = text
-    if kind in {tuple[Path, ...], tuple[str, ...]}:
+    if get_origin(kind) is tuple:
         value = [part.strip() for part in text.split(",") if part.strip()]
     if kind == tuple[Path, ...]:
         return tuple(Path(part.strip()) for part in text.split(",") if part.strip())

@@ -16,6 +16,12 @@ BODY = "body"
 OPTIONAL = "body_optional"
 """Key under which it finds whether there has to be one."""
 
+DIALECT = "dialect"
+"""Key under which it finds whose API this is a route of, when it is not ours."""
+
+REFUSALS = "refusals"
+"""Key under which it finds the types of that route's refusals, by status."""
+
 
 class Accepts(TypedDict):
     dependencies: dict[str, Provide]

@@ -8,8 +8,8 @@ import pytest
 from litestar.datastructures import MultiDict
 from litestar.params import QueryParameter
 
-from mediastore.app import refuse_unknown_query
 from mediastore.http.errors import QueryUnknown
+from mediastore.http.parameters import refuse_unknown_query
 
 
 def asked(query: str, *known: str) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mediastore.app import Services
+from mediastore.services import Services
 from mediastore.settings import Settings
 from stores.errors import StoreUnavailable
 from tests.jobs.scene import Scene, eventually

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from mediastore.app import Services
 from mediastore.registering import queries, scan_queries, scans, service
 from mediastore.registering.scans import ScanJob
+from mediastore.services import Services
 from mediastore.settings import Settings
 
 STEPS: dict[str, tuple[Any, str]] = {
@@ -30,14 +30,15 @@ async def scan(url: str, home: Path, id: int, step: str) -> None:
     async def then_stop(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
+        call = calls  # others begin while this one waits
         done = await do(*arguments, **named)
-        if calls == 2:
+        if call == 2:
             print("half-way", flush=True)  # noqa: T201 - what the test waits for
             await asyncio.sleep(600)
         return done
 
     setattr(where, name, then_stop)
-    scans.PAGE = 5  # type: ignore[misc]
+    scans.PAGE = 5  # type: ignore[misc] - several pages of a few objects
     services = Services(Settings(database_url=url, secret_key="for tests alone", home=home))
     await services.scans.run(msgspec.json.encode(ScanJob(scan=id)))
 

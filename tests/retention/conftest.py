@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
-from mediastore.app import Services
 from mediastore.clock import utc_now
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.placement.schemas import Retention, StoreChange, StoreCreate
 from mediastore.retention.schemas import Sweep, SweepRequest
 from mediastore.retention.sweeper import Sweeper
+from mediastore.services import Services
 from mediastore.settings import Settings
 from mediastore.transfers.purge import Purger
 

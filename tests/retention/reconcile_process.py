@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mediastore.app import Services
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention import windows
+from mediastore.services import Services
 from mediastore.settings import Settings
 
 

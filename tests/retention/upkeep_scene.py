@@ -10,12 +10,12 @@ from typing import Any
 import asyncpg
 
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
-from mediastore.app import Services
 from mediastore.catalog.schemas import Media
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.placement.schemas import S3ConfigCreate, StoreChange, StoreCreate, Upkeep
 from mediastore.retention import reconcile_queries as queries
 from mediastore.retention.reconcile_queries import RunRow
+from mediastore.services import Services
 from mediastore.settings import Settings
 from mediastore.transfers.declared import Declared, about_record, always
 from stores.config import S3Access

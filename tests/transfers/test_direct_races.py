@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from mediastore.accounts.schemas import ALL_SCOPES, Caller, Identity
-from mediastore.app import Services
 from mediastore.catalog.errors import RecordNotFound
 from mediastore.catalog.schemas import Media, MediaChange, MediaCreate
 from mediastore.database import DatabaseUnavailable
 from mediastore.events.schemas import NOT_A_PERSON
 from mediastore.jobs.errors import RetryLater
 from mediastore.placement.schemas import StoreChange, StoreCreate
+from mediastore.services import Services
 from mediastore.settings import Settings
 from mediastore.transfers.completion import UploadJob
 from mediastore.transfers.declared import Declared, about_record, always
