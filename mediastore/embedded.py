@@ -297,7 +297,7 @@ class EmbeddedPostgres:
         return self._ask("pg_isready", "-q").returncode == 0
 
     def _create_database(self) -> None:
-        statement = f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}')"  # noqa: S608
+        statement = f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}')"  # noqa: S608 - our own constant
         result = self._ask("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", statement=f"{statement} \\gexec")
         if result.returncode != 0:
             raise self._start_failed(

@@ -41,7 +41,7 @@ class StoreConformance(DirectConformance):
     many = 2500
     """Objects to list and delete at once; more than fit into a page."""
 
-    def leftovers(self, store: Store) -> Sequence[str]:  # noqa: ARG002
+    def leftovers(self, store: Store) -> Sequence[str]:  # noqa: ARG002 - a store with none has nothing to look at
         """Whatever lies in the store's place besides its objects: temporary files, folders. Called in a thread."""
         return ()
 

@@ -94,7 +94,7 @@ class FilesystemStore(ServerOnly):
         *,
         size: int | None = None,  # noqa: ARG002 - files need no plan
         media_type: str | None = None,  # noqa: ARG002 - files have none
-        on_upload_id: OnUploadId | None = None,  # noqa: ARG002
+        on_upload_id: OnUploadId | None = None,  # noqa: ARG002 - the protocol's word; here is nothing to be aborted
     ) -> AsyncIterator[Writer]:
         tree, threads = self._opened()
         *folder, name = self._parts(key)

@@ -88,7 +88,7 @@ class FsspecStore(ServerOnly):
         *,
         size: int | None = None,  # noqa: ARG002 - nothing to plan
         media_type: str | None = None,  # noqa: ARG002 - fsspec keeps none
-        on_upload_id: OnUploadId | None = None,  # noqa: ARG002
+        on_upload_id: OnUploadId | None = None,  # noqa: ARG002 - the protocol's word; here is nothing to be aborted
     ) -> AsyncIterator[Writer]:
         writer = WriteBehind(SpooledDraft(self, check_key(key)), self._opened(), key=key)
         try:

@@ -77,7 +77,7 @@ def test_codes_are_not_shared_within_a_tree() -> None:
 def test_every_command_is_documented() -> None:
     text = (DOCS / "operations.md").read_text()
     command = get_command(mediastore.cli.app)
-    for name, part in command.commands.items():  # type: ignore[attr-defined]
+    for name, part in command.commands.items():  # type: ignore[attr-defined]  # a group has them
         names = [f"{name} {inner}" for inner in getattr(part, "commands", {})] or [name]
         for full in names:
             assert f"`mediastore {full}" in text, full

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from litestar import Controller, Request, get
+from litestar.di import Provide
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response, Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_300_MULTIPLE_CHOICES
@@ -69,9 +70,31 @@ async def revisions(
     return await record_history.as_it_was(tail(request), revision, caller=caller)
 
 
+async def wanted_events(
+    kind: Kind = None,
+    subject: Subject = None,
+    actor: Actor = None,
+    action: Action = None,
+    since: Since = None,
+    until: Until = None,
+    reads: Reads = False,
+) -> Wanted:
+    """The dependency `wanted`: which events a request asks for."""
+    return Wanted(
+        kind=kind,
+        subject=subject,
+        actor=actor,
+        action=action,
+        since=_moment(since, name="since"),
+        until=_moment(until, name="until"),
+        reads=reads,
+    )
+
+
 class EventController(Controller):
     path = "/events"
     tags = ("History",)
+    dependencies = {"wanted": Provide(wanted_events)}
 
     @get(
         responses=problems(400, 401, 403, 422),
@@ -82,17 +105,10 @@ class EventController(Controller):
         self,
         caller: Provided[Caller],
         record_history: Provided[History],
-        kind: Kind = None,
-        subject: Subject = None,
-        actor: Actor = None,
-        action: Action = None,
-        since: Since = None,
-        until: Until = None,
-        reads: Reads = False,
+        wanted: Provided[Wanted],
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> EventPage:
-        wanted = _wanted(kind, subject, actor, action, since, until, reads)
         items, more = await record_history.page(wanted, before=position(cursor), limit=limit, caller=caller)
         return EventPage(items=items, next=opaque(more))
 
@@ -106,15 +122,8 @@ class EventController(Controller):
         self,
         caller: Provided[Caller],
         record_history: Provided[History],
-        kind: Kind = None,
-        subject: Subject = None,
-        actor: Actor = None,
-        action: Action = None,
-        since: Since = None,
-        until: Until = None,
-        reads: Reads = False,
+        wanted: Provided[Wanted],
     ) -> Response[Any]:
-        wanted = _wanted(kind, subject, actor, action, since, until, reads)
         return Stream(_as_lines(await record_history.export(wanted, caller=caller)), media_type=NDJSON)
 
 
@@ -137,26 +146,6 @@ async def resolve(
         return Response(ResolvedMany(items=found), status_code=HTTP_300_MULTIPLE_CHOICES)
     headers = {"ETag": etag(found[0]), "Content-Location": location(found[0].pid), "Cache-Control": "private, no-cache"}
     return Response(found[0], headers=headers)
-
-
-def _wanted(
-    kind: SubjectKind | None,
-    subject: str | None,
-    actor: str | None,
-    action: str | None,
-    since: str | None,
-    until: str | None,
-    reads: bool,
-) -> Wanted:
-    return Wanted(
-        kind=kind,
-        subject=subject,
-        actor=actor,
-        action=action,
-        since=_moment(since, name="since"),
-        until=_moment(until, name="until"),
-        reads=reads,
-    )
 
 
 def _moment(text: str | None, *, name: str) -> datetime | None:

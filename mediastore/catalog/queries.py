@@ -65,7 +65,7 @@ class MediaRow(ContentRow, frozen=True, kw_only=True):
             pid=self.pid,
             pid_type=self.pid_type,
             identifiers=self.identifiers,  # type: ignore[arg-type]  # Raw, see Media
-            metadata=self.metadata,  # type: ignore[arg-type]
+            metadata=self.metadata,  # type: ignore[arg-type]  # Raw, see Media
             tags=self.tags,
             store=self.store_name,
             status=self.status_at(now),

@@ -74,7 +74,7 @@ class MediaController(Controller):
         headers = {"ETag": etag(media), "Cache-Control": "private, no-cache"}
         known = [] if if_none_match is None else tags(if_none_match, name="If-None-Match")
         if known is None or etag(media) in weakly(known):
-            return Response(None, status_code=HTTP_304_NOT_MODIFIED, headers=headers)  # type: ignore[arg-type]
+            return Response(None, status_code=HTTP_304_NOT_MODIFIED, headers=headers)  # type: ignore[arg-type]  # no body, so no type
         return Response(media, headers=headers)
 
     @patch(

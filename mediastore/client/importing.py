@@ -5,6 +5,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -62,7 +63,7 @@ class Importing:
     ) -> None:
         """Send what is not done yet. After each part the state is handed on, its errors written before."""
         for part in parts_of(source, offset=state.offset, line=state.line, position=position):
-            failed = patiently(lambda part=part: self._send(part, state), patience_s=self._patience_s, say=say)  # type: ignore[misc]
+            failed = patiently(partial(self._send, part, state), patience_s=self._patience_s, say=say)
             state.errors_size = on_failed(failed)
             state.offset, state.line = part.end, part.first_line + part.lines - 1
             on_part(state, part.read)

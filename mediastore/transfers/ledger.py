@@ -119,7 +119,7 @@ class Ledger:
                 # Whoever made the record between our look and our insert, it is there to be found, unless it was withdrawn.
                 with suppress(PidTaken):
                     return await self._write_down(pid, **given)  # type: ignore[arg-type]  # the same arguments, again
-            return await self._write_down(pid, **given)  # type: ignore[arg-type]
+            return await self._write_down(pid, **given)  # type: ignore[arg-type]  # the same arguments, again
         except ConstraintViolated as error:
             raise broken_rule(error, pid) from error
 

@@ -171,7 +171,7 @@ class Scene:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self.connection = self.runner.run(self._connect(url))
-        self.search = Search(OneConnection(self.connection), timeout_s=60, count_timeout_s=60, turns=Turns(), clock=lambda: NOW)  # type: ignore[arg-type]
+        self.search = Search(OneConnection(self.connection), timeout_s=60, count_timeout_s=60, turns=Turns(), clock=lambda: NOW)  # type: ignore[arg-type]  # what a database is asked for here
 
     async def _connect(self, url: str) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await asyncpg.connect(url)
@@ -182,7 +182,7 @@ class Scene:
             id = await connection.fetchval(
                 "INSERT INTO metadata_field (name, path, type) VALUES ($1, $2, $3) RETURNING id", name, path, kind
             )
-            expression = field_expression(Field(name=name, path=path, type=kind), metadata="metadata")  # type: ignore[arg-type]
+            expression = field_expression(Field(name=name, path=path, type=kind), metadata="metadata")  # type: ignore[arg-type]  # one of the words above
             await connection.execute(f"CREATE INDEX {index_name(id)} ON media ({expression}, id) WHERE deleted_at IS NULL")
         return connection
 

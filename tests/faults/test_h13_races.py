@@ -63,7 +63,7 @@ def test_h13_two_puts_of_one_new_pid_at_once(site: Site, store: str, size: int) 
     for _ in range(3):
         pid, bodies = name(), [content(size, "a"), content(size, "b")]
         answers = at_once(
-            site, 2, lambda client, number, pid=pid, bodies=bodies: client.put(  # type: ignore[misc]
+            site, 2, lambda client, number, pid=pid, bodies=bodies: client.put(  # type: ignore[misc]  # mypy sees no defaults in lambdas
                 f"/content/{pid}", content=bodies[number], params={"store": store}
             )
         )  # fmt: skip
@@ -139,7 +139,7 @@ def test_h13_of_two_patches_with_one_etag_one_wins(site: Site) -> None:
         pid = name()
         etag = site.admin.post("/media", json={"pid": pid}).headers["etag"]
         answers = at_once(
-            site, 2, lambda client, number, pid=pid, etag=etag: client.patch(  # type: ignore[misc]
+            site, 2, lambda client, number, pid=pid, etag=etag: client.patch(  # type: ignore[misc]  # mypy sees no defaults in lambdas
                 f"/media/{pid}", json={"metadata": {f"k{number}": number}}, headers={"If-Match": etag}
             )
         )  # fmt: skip
@@ -173,7 +173,7 @@ def test_h13_of_many_uploads_on_condition_that_there_is_none_one_wins(site: Site
     for _ in range(5):
         pid = name()
         answers = at_once(
-            site, 8, lambda client, number, pid=pid: client.put(  # type: ignore[misc]
+            site, 8, lambda client, number, pid=pid: client.put(  # type: ignore[misc]  # mypy sees no defaults in lambdas
                 f"/content/{pid}", content=content(200_000, number), headers={"If-None-Match": "*"}
             )
         )  # fmt: skip

@@ -85,7 +85,7 @@ def cut_once(direct: Direct) -> threading.Event:
         if left[0] > 0:
             return answer
         done.set()
-        direct.proxy.cut = True  # type: ignore[union-attr]
+        direct.proxy.cut = True  # type: ignore[union-attr]  # this scene has one
         return answer[:-10]
 
     lie(direct, shorten)

@@ -76,7 +76,7 @@ def test_h16_the_database_away_for_ten_seconds(postgres: EmbeddedPostgres, how: 
             time.sleep(0.5)
             if how == "crashed":
                 assert postgres.pid is not None
-                postgres._process.kill()  # type: ignore[union-attr]
+                postgres._process.kill()  # type: ignore[union-attr]  # there is one while it runs
             postgres.stop()
             left = time.monotonic()
             broken.reset()
@@ -151,7 +151,7 @@ def test_h16_a_database_that_crashes_under_load_is_unavailable_and_no_error(post
         try:
             for _ in range(6):
                 time.sleep(0.7)
-                postgres._process.kill()  # type: ignore[union-attr]
+                postgres._process.kill()  # type: ignore[union-attr]  # there is one while it runs
                 postgres.stop()
                 time.sleep(0.3)
                 postgres.__enter__()

@@ -195,7 +195,7 @@ def test_if_range_means_the_very_same(header: str | None, applies: bool) -> None
     assert range_applies(etag='"1-7"', modified_at=AT, if_range=header) is applies
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds of a strategy have no zone
 def test_a_date_that_we_tell_is_one_that_we_know_again(at: datetime) -> None:
     written = http_date(at)
     assert re.fullmatch(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", written)

@@ -21,7 +21,7 @@ async def main(url: str, *, lost_s: float, grace_s: float, schedules: bool) -> N
             lost_s=lost_s,
             grace_s=grace_s,
         )
-        print("working", flush=True)  # noqa: T201
+        print("working", flush=True)  # noqa: T201 - what the test waits for
         await worker.run(stop)
 
 

@@ -155,10 +155,10 @@ async def test_one_bad_reading_is_not_believed(scene: Scene) -> None:
         calls += 1
         return _pieces(b"some0ody's") if calls == 1 else read(key, **range)
 
-    store.read = bad_once  # type: ignore[method-assign]
+    store.read = bad_once  # type: ignore[method-assign]  # a fault, for this test alone
     record = await registered(scene, "a", pid="a", checksums={"md5": hashlib.md5(BYTES).hexdigest()})
     assert (record.status, calls) == ("ready", 2)
-    store.read = read  # type: ignore[method-assign]
+    store.read = read  # type: ignore[method-assign]  # a fault, for this test alone
     await is_sound(scene)
 
 
@@ -202,10 +202,10 @@ async def test_bytes_that_change_while_they_are_read_are_refused(scene: Scene, c
                 change(scene)
             first = False
 
-    store.read = changing  # type: ignore[method-assign]
+    store.read = changing  # type: ignore[method-assign]  # a fault, for this test alone
     with pytest.raises(BytesChanged):
         await register(scene, "a", pid="a")
-    store.read = read  # type: ignore[method-assign]
+    store.read = read  # type: ignore[method-assign]  # a fault, for this test alone
     with pytest.raises(RecordNotFound):
         await scene.services.catalog.read("a", caller=CALLER)
     assert await scene.keys() == ["a"]
@@ -335,7 +335,7 @@ async def test_a_store_that_is_away_is_waited_for(scene: Scene) -> None:
     async def away(_: str) -> Any:
         raise StoreUnavailable("no answer")
 
-    store.head = away  # type: ignore[method-assign]
+    store.head = away  # type: ignore[method-assign]  # a fault, for this test alone
     id = await waiting(scene, "a", pid="a")
     with pytest.raises(RetryLater):
         await do(scene, id)
@@ -344,7 +344,7 @@ async def test_a_store_that_is_away_is_waited_for(scene: Scene) -> None:
         await do(scene, id)
     await scene.services.placement.change_store("local", StoreChange(enabled=True), caller=CALLER)
     assert (await shown(scene, id)).status == "waiting"
-    store.head = head  # type: ignore[method-assign]
+    store.head = head  # type: ignore[method-assign]  # a fault, for this test alone
     await do(scene, id)
     await is_sound(scene)
 

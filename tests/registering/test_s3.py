@@ -61,10 +61,10 @@ async def test_bytes_that_others_put_there_while_they_are_read_are_refused(bucke
             yield piece
         await client.put_object(Bucket=name, Key="a", Body=b"y" * 3_000_000)
 
-    store.read = changing  # type: ignore[method-assign]
+    store.read = changing  # type: ignore[method-assign]  # a fault, for this test alone
     with pytest.raises(BytesChanged):
         await register(scene, "a", store="bucket", pid="a")
-    store.read = read  # type: ignore[method-assign]
+    store.read = read  # type: ignore[method-assign]  # a fault, for this test alone
     await registered(scene, "a", store="bucket", pid="a")
     await is_sound(scene, "bucket")
 

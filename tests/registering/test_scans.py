@@ -120,13 +120,13 @@ async def test_h12_a_scan_goes_on_where_it_was_cut(scene: Scene, monkeypatch: py
             raise asyncio.CancelledError  # as if the process had ended
         return await settle(registration)
 
-    scene.services.registrations.settle = cut  # type: ignore[method-assign]
+    scene.services.registrations.settle = cut  # type: ignore[method-assign]  # a fault, for this test alone
     with pytest.raises(asyncio.CancelledError):
         await run_scan(scene, id)
     half = await shown(scene, id)
     assert (half.status, half.counts.listed) == ("running", 4)
     assert half.counts.waiting >= 1
-    scene.services.registrations.settle = settle  # type: ignore[method-assign]
+    scene.services.registrations.settle = settle  # type: ignore[method-assign]  # a fault, for this test alone
     await run_scan(scene, id)
     assert figures(await shown(scene, id)) == (10, 0, 0, 0, 10, 0)
     assert len(await scene.sql("SELECT FROM media WHERE version = 1")) == 10
@@ -156,10 +156,10 @@ async def test_a_store_that_is_away_is_waited_for(scene: Scene) -> None:
         raise StoreUnavailable("no answer")
         yield
 
-    store.list = away  # type: ignore[method-assign]
+    store.list = away  # type: ignore[method-assign]  # a fault, for this test alone
     with pytest.raises(RetryLater):
         await run_scan(scene, id)
-    store.list = listing  # type: ignore[method-assign]
+    store.list = listing  # type: ignore[method-assign]  # a fault, for this test alone
     await scene.sql("DELETE FROM pgqueuer")
     for _ in range(2):
         await scene.services.scans.look_after()
@@ -180,11 +180,11 @@ async def test_a_scan_can_be_stopped(scene: Scene, monkeypatch: pytest.MonkeyPat
     settle = scene.services.registrations.settle
 
     async def stopping(registration: int) -> Any:
-        scene.services.registrations.settle = settle  # type: ignore[method-assign]
+        scene.services.registrations.settle = settle  # type: ignore[method-assign]  # a fault, for this test alone
         await scene.services.scans.stop("local", id, caller=CALLER)
         return await settle(registration)
 
-    scene.services.registrations.settle = stopping  # type: ignore[method-assign]
+    scene.services.registrations.settle = stopping  # type: ignore[method-assign]  # a fault, for this test alone
     await run_scan(scene, id)
     scan = await shown(scene, id)
     assert (scan.status, scan.reason, scan.counts.done) == ("stopped", "admin stopped it", 2), "what was begun is finished"

@@ -26,8 +26,8 @@ async def compare(url: str, home: Path, store: int) -> None:
             await asyncio.sleep(600)
         return await rows_after(connection, store, after, limit)
 
-    queries.rows_after = then_stop  # type: ignore[assignment]
-    windows.ROWS = 4  # type: ignore[misc]
+    queries.rows_after = then_stop  # type: ignore[assignment]  # stops it half-way
+    windows.ROWS = 4  # type: ignore[misc]  # several windows of a few rows
     await Services(Settings(database_url=url, secret_key="for tests alone", home=home)).reconciler.run(store)
 
 

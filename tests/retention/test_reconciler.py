@@ -135,7 +135,7 @@ class TestBytesWithoutARow:
         rows_after = queries.rows_after
 
         async def older_rows(*arguments: object) -> list[queries.ObjectRow]:
-            rows = await rows_after(*arguments)  # type: ignore[arg-type]
+            rows = await rows_after(*arguments)  # type: ignore[arg-type]  # handed on as they came
             return [row for row in rows if row.key != hidden]
 
         await scene.put("seen-late")
@@ -258,7 +258,7 @@ class TestRowsWithoutBytes:
         rows_after = queries.rows_after
 
         async def and_then(*arguments: object) -> list[queries.ObjectRow]:
-            rows = await rows_after(*arguments)  # type: ignore[arg-type]
+            rows = await rows_after(*arguments)  # type: ignore[arg-type]  # handed on as they came
             await scene.remove(*(row.key for row in rows))
             await scene.sql("UPDATE stored_object SET state = 'purged'")
             return rows
@@ -415,7 +415,7 @@ class TestTakingOver:
         rows_after = queries.rows_after
 
         async def stall(*arguments: object) -> list[queries.ObjectRow]:
-            rows = await rows_after(*arguments)  # type: ignore[arg-type]
+            rows = await rows_after(*arguments)  # type: ignore[arg-type]  # handed on as they came
             if not stalled.is_set():
                 stalled.set()
                 await go_on.wait()
@@ -449,7 +449,7 @@ class TestTakingOver:
             calls.append(after)
             if len(calls) == 3:
                 raise asyncio.CancelledError
-            return await rows_after(connection, store, after, limit)  # type: ignore[arg-type]
+            return await rows_after(connection, store, after, limit)  # type: ignore[arg-type]  # handed on as they came
 
         monkeypatch.setattr(queries, "rows_after", counted)
         store = await scene.store()

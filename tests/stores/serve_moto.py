@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 # Without the package `crc32c`, moto passes CRC-32 off as CRC-32C.
 sys.modules["crc32c"] = module_from_spec(ModuleSpec("crc32c", None))
-sys.modules["crc32c"].crc32c = google_crc32c.value  # type: ignore[attr-defined]
+sys.modules["crc32c"].crc32c = google_crc32c.value  # type: ignore[attr-defined]  # a module made here has what we give it
 
 
 def one_at_a_time(handler: Callable[..., Any], turn: threading.Lock) -> Callable[..., Any]:

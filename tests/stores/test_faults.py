@@ -55,7 +55,7 @@ async def test_reads_can_be_cut_and_sizes_lied_about(store: FaultyStore) -> None
 async def test_everything_can_look_gone_for_ever(store: FaultyStore) -> None:
     await put(store, "k", b"abc")
     for operation in ("head", "read", "list", "delete"):
-        store.inject(Fault(operation=operation, not_found=True, times=None))  # type: ignore[arg-type]
+        store.inject(Fault(operation=operation, not_found=True, times=None))  # type: ignore[arg-type]  # any operation, by its name
     for _ in range(2):
         with pytest.raises(ObjectNotFound):
             await store.head("k")

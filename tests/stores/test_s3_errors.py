@@ -34,7 +34,7 @@ def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 def client_error(code: str, status: int) -> ClientError:
     answer = {"Error": {"Code": code, "Message": "SECRET"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "PutObject")  # type: ignore[arg-type]
+    return ClientError(answer, "PutObject")  # type: ignore[arg-type]  # as it comes over the wire
 
 
 @pytest.mark.parametrize("root", FOREIGN)

@@ -223,7 +223,7 @@ async def test_a_checksum_that_s3_does_not_know_is_left_out(store: S3Store, monk
 
     monkeypatch.setattr(client, "create_multipart_upload", listen)
     for checksum in ("sha512", "md5", None):
-        await store.begin_multipart("k", media_type=TEXT, checksum=checksum)  # type: ignore[arg-type]
+        await store.begin_multipart("k", media_type=TEXT, checksum=checksum)  # type: ignore[arg-type]  # the wrong ones too
     await store.begin_multipart("k", media_type=TEXT, checksum="sha256")
     assert [request.get("ChecksumAlgorithm") for request in asked] == [None, None, None, "SHA256"]
     assert {request["ContentType"] for request in asked} == {TEXT}

@@ -109,7 +109,7 @@ async def test_a_silent_server_holds_a_call_for_less_than_half_a_minute(
     access: S3Access, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect_s, read_s, attempts = (_CLIENT_CONFIG["connect_timeout"], _CLIENT_CONFIG["read_timeout"], _CLIENT_CONFIG["retries"])
-    assert (connect_s + read_s) * attempts["total_max_attempts"] <= 30  # type: ignore[operator,index]
+    assert (connect_s + read_s) * attempts["total_max_attempts"] <= 30  # type: ignore[operator,index]  # numbers, as we gave them
     monkeypatch.setattr("stores.s3._CLIENT_CONFIG", {**_CLIENT_CONFIG, "read_timeout": 0.1})
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the system takes connections, and nobody reads them
         port = silent.getsockname()[1]
