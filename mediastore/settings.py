@@ -139,7 +139,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Pat
     return settings
 
 
-CLIENT_SETTINGS = frozenset({"url", "api_key", "token"})
+CLIENT_SETTINGS = frozenset({"url", "api_key", "token", "profile"})
 """Read by the client, and left alone by the server: both may share one environment."""
 
 

@@ -2,39 +2,28 @@
 
 import http.client
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from dotenv import dotenv_values
+from mediastore.client.errors import ClientError, ServerAway, refused
+from mediastore.client.servers import BASE, find_server
 
-from mediastore.client.errors import AnswerStrange, ClientError, ServerAway, ServerRefused
-
-DEFAULT_URL = "http://localhost:8000"
-BASE = "/api/v1"
 TIMEOUT_S = 120
 """Longest silence of a server that is at work: an import waits 30 s for its database."""
 CUT = "the answer was cut"
-AWAY = frozenset({408, 429, 502, 503, 504})
 
 
 class Connection:
     """Of one thread. A connection that broke is made anew by the next request."""
 
     def __init__(self, url: str | None = None, *, credential: str | None = None) -> None:
-        """Without a URL and a credential, those of the environment or of `.env`: MEDIASTORE_URL, and MEDIASTORE_API_KEY or
-        MEDIASTORE_TOKEN.
-        """
-        given = {**dotenv_values(".env"), **os.environ}
-        self.url = (url or given.get("MEDIASTORE_URL") or DEFAULT_URL).rstrip("/").removesuffix(BASE)
-        self._credential = credential or given.get("MEDIASTORE_API_KEY") or given.get("MEDIASTORE_TOKEN")
+        """Without a URL and a credential, those that `find_server` finds."""
+        server = find_server(url, credential)
+        self.url, self._credential = server.url, server.credential
         parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ClientError(f"{self.url!r} is no URL of a server; it looks like https://media.example.org")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         self._path = parts.path + BASE
 
     @contextmanager
@@ -106,11 +95,3 @@ def refusal(response: http.client.HTTPResponse) -> ClientError:
     except ValueError:
         problem = None
     return refused(response.status, problem)
-
-
-def refused(status: int, problem: Any) -> ClientError:
-    if not isinstance(problem, dict):
-        away = f"the server, or something before it, answered {status}"
-        return ServerAway(away) if status in AWAY else AnswerStrange(f"{away} without a reason; is the URL right?")
-    detail = str(problem.get("detail", status))
-    return ServerAway(detail) if status in AWAY else ServerRefused(status, problem)

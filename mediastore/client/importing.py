@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from mediastore.catalog.interchange_schemas import ImportReport
-from mediastore.client.connection import CUT, Connection, refused
-from mediastore.client.errors import AnswerStrange, FileUnfit, ServerAway
+from mediastore.client.connection import CUT, Connection
+from mediastore.client.errors import AnswerStrange, FileUnfit, ServerAway, refused
 from mediastore.client.import_state import ImportState
 from mediastore.client.patience import patiently
 

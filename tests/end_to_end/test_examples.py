@@ -45,6 +45,7 @@ def run(script: str, *, folder: Path, server: Server, **environment: str) -> sub
         "docs/direct-uploads.md",
         "docs/retention.md",
         "docs/bulk.md",
+        "docs/client.md",
         "docs/search.md",
         "docs/registering.md",
     ],

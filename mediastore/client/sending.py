@@ -1,0 +1,165 @@
+"""Bytes to a server or straight to its stores: begun, sent in parts, completed; gone on with where an earlier run was killed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw
+
+from mediastore.catalog.schemas import Media
+from mediastore.client.errors import (
+    AnswerStrange,
+    Conflict,
+    FileUnfit,
+    Gone,
+    NotFound,
+    ServerAway,
+    ServerRefused,
+    StoreRefused,
+)
+from mediastore.client.progress import Progress
+from mediastore.client.sources import Source, pieces
+from mediastore.client.transport import Transport
+from mediastore.client.upload_state import Begun, UploadState
+from mediastore.transfers.schemas import Part, PartAsked, PartsAsked, PartSent, Upload, UploadComplete
+
+AT_ONCE = 4
+FRESH_URLS = 3
+"""How often a part gets another URL before what its store says of them is believed."""
+STALE = frozenset({400, 401, 403})
+"""How stores, and we, refuse a URL whose time is over."""
+
+
+class Sending:
+    """One upload of one source. `state`: None where it can't be gone on with."""
+
+    def __init__(self, transport: Transport, source: Source, *, state: UploadState | None, progress: Progress) -> None:
+        self._transport = transport
+        self._source = source
+        self._state = state
+        self._progress = progress
+        self._sent: dict[int, str] = {}
+
+    async def run(self, wanted: Mapping[str, Any], *, sha256: str) -> Media:
+        """The record once its bytes are verified. `wanted`: the fields of `UploadBegin` that are given.
+
+        Raises what the transport does, `StoreRefused` and `FileUnfit`.
+        """
+        upload = await self._begun(wanted, sha256)
+        try:
+            await self._send(upload)
+            await asyncio.to_thread(self._source.check)
+        except FileUnfit:
+            await self._cancel(upload.id)
+            raise
+        media = await self._completed(upload)
+        self._forget()
+        return media
+
+    async def _begun(self, wanted: Mapping[str, Any], sha256: str) -> Upload:
+        begun = self._state.load() if self._state is not None else None
+        if begun is not None and begun.sha256 == sha256:
+            try:
+                upload = await self._transport.ask("GET", f"/uploads/{begun.upload}", Upload)
+                if upload.status != "failed":
+                    return upload
+            except (NotFound, Gone):
+                pass
+        upload = await self._transport.ask("POST", "/uploads", Upload, body=wanted)
+        if self._state is not None:
+            self._state.save(Begun(upload=upload.id, sha256=sha256))
+        return upload
+
+    async def _send(self, upload: Upload) -> None:
+        missing = [part for part in upload.parts if not part.received]
+        self._progress.add(sum(part.size for part in upload.parts if part.received))
+        if upload.status != "open":
+            return
+        seats = asyncio.Semaphore(AT_ONCE)
+        failed: list[BaseException] = []
+
+        async def send(part: Part) -> None:
+            async with seats:
+                if failed:
+                    return
+                try:
+                    await self._send_part(upload, part)
+                except Exception as error:  # noqa: BLE001 - told below, once the others have ended
+                    failed.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for part in missing:
+                group.create_task(send(part))
+        if failed:
+            raise failed[0]
+
+    async def _send_part(self, upload: Upload, part: Part) -> None:
+        for turn in range(FRESH_URLS + 1):
+            try:
+                await self._transport.patiently(partial(self._put, upload, part))
+                return
+            except (StoreRefused, ServerRefused) as error:
+                # Its time is over, or it was for something else: a fresh one tells which.
+                if turn == FRESH_URLS or error.status not in STALE:
+                    raise
+            part = await self._fresh(upload, part)
+
+    async def _put(self, upload: Upload, part: Part) -> None:
+        url = part.url or upload.url
+        if url is None:
+            part = await self._fresh(upload, part)
+            url = part.url
+        if url is None:
+            raise AnswerStrange(f"the server gives no URL for part {part.number}")
+        sent = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal sent
+            async for piece in pieces(self._source, part.offset, part.offset + part.size):
+                yield piece
+                sent += len(piece)
+                self._progress.add(len(piece))
+
+        headers = {**(part.headers or upload.headers), "Content-Length": str(part.size)}
+        try:
+            async with self._transport.open("PUT", url, headers=headers, content=counted()) as answer:
+                await answer.aread()
+        except BaseException:
+            self._progress.add(-sent)
+            raise
+        if upload.method == "multipart" and (etag := answer.headers.get("etag")):
+            self._sent[part.number] = etag
+
+    async def _fresh(self, upload: Upload, part: Part) -> Part:
+        asked = PartsAsked(parts=[PartAsked(number=part.number)])
+        answer = await self._transport.ask("POST", f"/uploads/{upload.id}/parts", Upload, body=asked, repeatable=True)
+        for fresh in answer.parts:
+            if fresh.number == part.number:
+                return fresh
+        raise AnswerStrange(f"the server gives no URL for part {part.number}")
+
+    async def _completed(self, upload: Upload) -> Media:
+        """Asked again until it is verified. Safe to ask twice: the second answer is the record as well."""
+        parts = [PartSent(number=number, etag=etag) for number, etag in sorted(self._sent.items())]
+        body = UploadComplete(parts=parts if len(parts) == len(upload.parts) and upload.method == "multipart" else None)
+        pause_s = 0.1
+        while True:
+            answer = await self._transport.ask("POST", f"/uploads/{upload.id}/complete", Raw, body=body, repeatable=True)
+            try:
+                return msgspec.json.decode(answer, type=Media)
+            except msgspec.ValidationError:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 5)
+
+    async def _cancel(self, upload: UUID) -> None:
+        self._forget()
+        with suppress(ServerAway, NotFound, Gone, Conflict):  # it is given up by itself, after a while
+            await self._transport.ask("DELETE", f"/uploads/{upload}", type(None))
+
+    def _forget(self) -> None:
+        if self._state is not None:
+            self._state.forget()
