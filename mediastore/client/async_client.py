@@ -23,8 +23,9 @@ from mediastore.catalog.schemas import (
     VersionList,
 )
 from mediastore.catalog.search_schemas import SearchPage, SearchRequest
-from mediastore.client.errors import AnswerStrange, NotFound, ServerRefused
+from mediastore.client.errors import AnswerStrange, NotFound, ServerRefused, StoreRefused
 from mediastore.client.names import file_name, guessed, quoted
+from mediastore.client.places import Places
 from mediastore.client.progress import OnProgress, Progress
 from mediastore.client.receiving import Receiving, Wanted
 from mediastore.client.sending import Sending
@@ -37,7 +38,7 @@ from mediastore.transfers.schemas import UploadBegin, UrlAsked, UrlIssued, UrlsA
 
 BATCH = 10_000
 URLS = 1_000
-RANGE_BEYOND = 416
+PARTIAL, RANGE_BEYOND = 206, 416
 
 
 class AsyncClient:
@@ -58,6 +59,7 @@ class AsyncClient:
     ) -> None:
         """`credential`: an API key or a token."""
         self._transport = Transport(find_server(url, credential, profile=profile), patience_s=patience_s, say=say)
+        self._places = Places(self._transport)
 
     async def log_in(self, username: str, password: str) -> None:
         """From now on as this user. The token is renewed before it ends, for as long as the client lives."""
@@ -139,24 +141,31 @@ class AsyncClient:
         target = Path(path) if path is not None else Path()
         if target.is_dir():
             target = target / file_name(name or pid)
-        await Receiving(self._transport, wanted, target, progress=Progress(wanted.size, on_progress)).run()
+        await Receiving(self._transport, self._places, wanted, target, progress=Progress(wanted.size, on_progress)).run()
         return target
 
     async def read(self, pid: str, start: int = 0, end: int | None = None, *, version: int | None = None) -> bytes:
-        """The bytes [start, end) of a PID, in memory; fewer where it ends before. No checksum is compared: see `get`."""
+        """The bytes [start, end) of a PID, in memory; fewer where it ends before. No checksum is compared: see `get`.
+
+        Of a `version`, straight from its store where that is possible.
+        """
         if end is not None and end <= start:
             return b""
-        url = self._transport.url(f"/content/{quoted(pid)}", {"version": version})
-        headers = {**await self._transport.authorization(), "Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        asked = f"bytes={start}-{'' if end is None else end - 1}"
+
+        async def read(url: str, headers: dict[str, str]) -> bytes:
+            async with self._transport.open("GET", url, headers={**headers, "Range": asked}) as answer:
+                content = await answer.aread()
+            return content if answer.status_code == PARTIAL else content[start:end]
 
         async def once() -> bytes:
-            async with self._transport.open("GET", url, headers=headers) as answer:
-                content = await answer.aread()
-            return content if answer.status_code == 206 else content[start:end]
+            if version is not None:
+                return await self._places.bring(pid, version, read)
+            return await read(self._transport.url(f"/content/{quoted(pid)}"), await self._transport.authorization())
 
         try:
             return await self._transport.patiently(once)
-        except ServerRefused as error:
+        except (ServerRefused, StoreRefused) as error:
             if error.status != RANGE_BEYOND:
                 raise
             return b""

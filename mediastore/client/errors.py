@@ -116,6 +116,8 @@ REFUSALS: dict[int, type[ServerRefused]] = {
     415: Invalid,
     422: Invalid,
 }
+STALE = frozenset({400, 401, 403})
+"""How stores, and servers, refuse a signed URL whose time is over."""
 AWAY = frozenset({408, 429, 502, 503, 504})
 
 

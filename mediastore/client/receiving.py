@@ -11,14 +11,13 @@ from httpx import Response
 from msgspec import Struct
 
 from mediastore.client.errors import BytesWrong, FileUnfit
-from mediastore.client.names import quoted
+from mediastore.client.places import Places
 from mediastore.client.progress import Progress
 from mediastore.client.transport import Transport
 
 ALGORITHMS = ("sha256", "sha512", "sha1", "md5")
 """In the order in which they are trusted. CRC-32C is no proof of anything, and Python has none."""
 PIECE = 1024 * 1024
-FRESH_URLS = 3
 RANGE_IGNORED = 200
 
 
@@ -39,8 +38,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Receiving:
     """One download. What is there already, in the part file of the same content, is not asked for again."""
 
-    def __init__(self, transport: Transport, wanted: Wanted, target: Path, *, progress: Progress) -> None:
+    def __init__(self, transport: Transport, places: Places, wanted: Wanted, target: Path, *, progress: Progress) -> None:
         self._transport = transport
+        self._places = places
         self._wanted = wanted
         self._target = target
         self._progress = progress
@@ -72,21 +72,12 @@ class Receiving:
         return digest
 
     async def _go_on(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
-        url, headers = await self._place()
-        headers = {**headers, "Range": f"bytes={file.tell()}-"} if file.tell() else headers
-        async with self._transport.open("GET", url, headers=headers) as answer:
-            await self._write(answer, file, digest)
+        async def write(url: str, headers: dict[str, str]) -> None:
+            asked = {**headers, "Range": f"bytes={file.tell()}-"} if file.tell() else headers
+            async with self._transport.open("GET", url, headers=asked) as answer:
+                await self._write(answer, file, digest)
 
-    async def _place(self) -> tuple[str, dict[str, str]]:
-        """Where the bytes are, by the server's word: a URL of their store, or one of its own."""
-        query = {"version": self._wanted.version, "direct": True}
-        ours = self._transport.url(f"/content/{quoted(self._wanted.pid)}", query)
-        async with self._transport.open("GET", ours, headers=await self._transport.authorization()) as answer:
-            place = answer.headers.get("location")
-            if answer.is_redirect and place:
-                return str(answer.url.join(place)), {}
-        plain = self._transport.url(f"/content/{quoted(self._wanted.pid)}", {"version": self._wanted.version})
-        return plain, await self._transport.authorization()
+        await self._places.bring(self._wanted.pid, self._wanted.version, write)
 
     async def _write(self, answer: Response, file: BinaryIO, digest: "hashlib._Hash") -> None:
         if file.tell() and answer.status_code == RANGE_IGNORED:

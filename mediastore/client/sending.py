@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from mediastore.catalog.schemas import Media
 from mediastore.client.errors import (
+    STALE,
     AnswerStrange,
     Conflict,
     FileUnfit,
@@ -30,8 +31,6 @@ from mediastore.transfers.schemas import Part, PartAsked, PartsAsked, PartSent, 
 AT_ONCE = 4
 FRESH_URLS = 3
 """How often a part gets another URL before what its store says of them is believed."""
-STALE = frozenset({400, 401, 403})
-"""How stores, and we, refuse a URL whose time is over."""
 
 
 class Sending:

@@ -33,16 +33,21 @@ class Server(Struct, frozen=True, kw_only=True):
 
 def find_server(url: str | None = None, credential: str | None = None, *, profile: str | None = None) -> Server:
     """Arguments go first, then MEDIASTORE_URL and MEDIASTORE_API_KEY or MEDIASTORE_TOKEN (the environment, or `.env` here), then
-    the profile. A credential is only shown to the server that it came with. Raises `ClientError` and `ProfileUnfit`.
+    the profile. A credential is only shown to the server that it came with; an empty one is nobody's. Raises `ClientError` and
+    `ProfileUnfit`.
     """
     given = {**dotenv_values(".env"), **os.environ}
     asked_url = url or given.get("MEDIASTORE_URL")
-    asked_credential = credential or given.get("MEDIASTORE_API_KEY") or given.get("MEDIASTORE_TOKEN")
+    asked_credential = credential
+    if credential is None:
+        asked_credential = given.get("MEDIASTORE_API_KEY") or given.get("MEDIASTORE_TOKEN")
     kept = Profiles().load(profile or given.get("MEDIASTORE_PROFILE"))
     if asked_url is None:
         # A key that the environment has without a URL is one of the server that is usual here.
         chosen = kept.url if kept is not None else DEFAULT_URL
-        return Server(url=chosen, credential=asked_credential or (kept.credential if kept is not None else None))
+        if asked_credential is None and kept is not None:
+            asked_credential = kept.credential
+        return Server(url=chosen, credential=asked_credential)
     asked_url = bare(asked_url)
     if asked_credential is None and kept is not None and kept.url == asked_url:
         asked_credential = kept.credential
