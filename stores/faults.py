@@ -10,7 +10,19 @@ import msgspec
 
 from stores.digests import Algorithm
 from stores.errors import ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
-from stores.protocol import Chunks, Deletion, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Store, Writer
+from stores.protocol import (
+    Chunks,
+    Deletion,
+    Features,
+    ObjectAcl,
+    ObjectInfo,
+    OnUploadId,
+    OpenUpload,
+    PartInfo,
+    SignedRequest,
+    Store,
+    Writer,
+)
 
 Operation: TypeAlias = Literal[
     "open",
@@ -159,10 +171,17 @@ class FaultyStore:
         return await self.inner.presign_put(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
 
     async def presign_post(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self,
+        key: str,
+        *,
+        expires_s: int,
+        size: int,
+        media_type: str,
+        digests: Mapping[str, str] = {},
+        acl: ObjectAcl | None = None,
     ) -> SignedRequest:
         await self._begin("presign_post")
-        return await self.inner.presign_post(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+        return await self.inner.presign_post(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests, acl=acl)
 
     async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:
         fault = await self._begin("begin_multipart")

@@ -20,6 +20,10 @@ Chunks: TypeAlias = Sequence[bytes]
 """Consecutive bytes of one object; about 1 MiB together is the fast size."""
 
 
+ObjectAcl: TypeAlias = Literal["private", "public-read"]
+"""Whom a store itself lets read one object; some forbid to say so."""
+
+
 class Features(msgspec.Struct, frozen=True, kw_only=True):
     """What a store can do; a missing ability raises `FeatureMissing` at once."""
 
@@ -201,10 +205,19 @@ class Store(Protocol):
         """
 
     async def presign_post(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self,
+        key: str,
+        *,
+        expires_s: int,
+        size: int,
+        media_type: str,
+        digests: Mapping[str, str] = {},
+        acl: ObjectAcl | None = None,
     ) -> SignedRequest:
         """The same as a form. There is no condition for it that the key be free: until it expires, the form can be sent again,
         and where no digest was compared, with other bytes of the same size. Not every server compares digests in forms.
+
+        `acl` is pinned as well; left out, the store's own rules say who may read the object.
         """
 
     async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:

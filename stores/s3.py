@@ -28,7 +28,7 @@ from stores.errors import (
 from stores.keys import is_key
 from stores.options import check_fields, read_options
 from stores.parts import MAX_OBJECT
-from stores.protocol import Deletion, Features, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Writer
+from stores.protocol import Deletion, Features, ObjectAcl, ObjectInfo, OnUploadId, OpenUpload, PartInfo, SignedRequest, Writer
 from stores.ranges import check_range
 from stores.s3_bucket import S3Bucket
 from stores.s3_errors import translated
@@ -221,10 +221,19 @@ class S3Store:
         return await s3_presign.presign_put(bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
 
     async def presign_post(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self,
+        key: str,
+        *,
+        expires_s: int,
+        size: int,
+        media_type: str,
+        digests: Mapping[str, str] = {},
+        acl: ObjectAcl | None = None,
     ) -> SignedRequest:
         bucket = self._opened()
-        return await s3_presign.presign_post(bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)
+        return await s3_presign.presign_post(
+            bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests, acl=acl
+        )
 
     async def begin_multipart(self, key: str, *, media_type: str, checksum: Algorithm | None = None) -> str:
         return await s3_multipart.begin(self._opened(), key, media_type=media_type, checksum=checksum)

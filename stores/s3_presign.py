@@ -10,7 +10,7 @@ from stores.digests import parse_digest
 from stores.disposition import attachment
 from stores.errors import FeatureMissing, KeyInvalid, PartsInvalid
 from stores.parts import MAX_PART, MAX_PARTS, MAX_SINGLE, check_size
-from stores.protocol import SignedRequest
+from stores.protocol import ObjectAcl, SignedRequest
 from stores.s3_bucket import S3Bucket
 from stores.s3_errors import translated
 
@@ -62,7 +62,14 @@ async def presign_part(
 
 
 async def presign_post(
-    bucket: S3Bucket, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str]
+    bucket: S3Bucket,
+    key: str,
+    *,
+    expires_s: int,
+    size: int,
+    media_type: str,
+    digests: Mapping[str, str],
+    acl: ObjectAcl | None = None,
 ) -> SignedRequest:
     check_size(size, limit=MAX_SINGLE)
     _check_expiry(key, expires_s)
@@ -72,6 +79,8 @@ async def presign_post(
     comparable = _comparable(bucket, digests)
     names = _HEADERS | {"ChecksumAlgorithm": "x-amz-checksum-algorithm"}
     pinned = {"Content-Type": check_media_type(media_type)} | {names[name]: value for name, value in comparable.items()}
+    if acl is not None:
+        pinned["acl"] = acl
     with translated(key):
         answer = await bucket.client.generate_presigned_post(
             **request,

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from stores.digests import Algorithm
 from stores.errors import FeatureMissing
-from stores.protocol import ObjectInfo, OpenUpload, PartInfo, SignedRequest
+from stores.protocol import ObjectAcl, ObjectInfo, OpenUpload, PartInfo, SignedRequest
 
 
 class ServerOnly:
@@ -28,7 +28,14 @@ class ServerOnly:
         _refuse(key)
 
     async def presign_post(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self,
+        key: str,
+        *,
+        expires_s: int,
+        size: int,
+        media_type: str,
+        digests: Mapping[str, str] = {},
+        acl: ObjectAcl | None = None,
     ) -> SignedRequest:
         _refuse(key)
 

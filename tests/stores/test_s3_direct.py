@@ -44,6 +44,16 @@ async def signed_post(store: S3Store, key: str = "k", *, expires_s: int = 60, **
     return await store.presign_post(key, expires_s=expires_s, size=len(BODY), media_type=TEXT, digests=digests)
 
 
+async def test_the_acl_of_a_form_is_pinned_too(signed_store: S3Store) -> None:
+    facts: dict[str, Any] = {"expires_s": 60, "size": len(BODY), "media_type": TEXT}
+    form = await signed_store.presign_post("k", **facts, acl="private")
+    assert form.fields["acl"] == "private"
+    await refuses(signed_store, changed(form, acl="public-read"), BODY, 403)
+    await refuses(signed_store, changed(form, acl=None), BODY, 403)
+    assert (await send(form, BODY)).status < 300
+    assert "acl" not in (await signed_store.presign_post("k", **facts)).fields
+
+
 def changed(request: SignedRequest, *, url: str | None = None, **values: str | None) -> SignedRequest:
     """The request with another URL, or other headers and fields (`_` for `-`); None leaves one out."""
 
