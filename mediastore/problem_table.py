@@ -60,6 +60,7 @@ STATUSES: dict[type[Exception], int] = {
     placement.StoreInUse: 409,
     placement.StoreDisabled: 409,
     placement.QuotaExceeded: 413,
+    placement.AllowanceExceeded: 413,
     placement.S3ConfigNotFound: 404,
     placement.S3ConfigExists: 409,
     placement.S3ConfigInUse: 409,

@@ -67,6 +67,7 @@ from mediastore.transfers.direct import DirectUploads
 from mediastore.transfers.downloads import Download, Downloads
 from mediastore.transfers.ledger import Ledger
 from mediastore.transfers.links import Links
+from mediastore.transfers.named_forms import NamedForms
 from mediastore.transfers.parts import PartReceiver
 from mediastore.transfers.purge import Purger
 from mediastore.transfers.requests import Requests
@@ -165,6 +166,7 @@ class Services:
             self.database, ledger=self._ledger, registry=self.registry, max_bytes=settings.max_upload_bytes, clock=clock
         )
         tickets = Tickets(settings.secret_key, clock=clock)
+        requests = Requests(tickets, ttl_s=settings.presigned_url_ttl_s, clock=clock)
         self.completion = Completion(
             self.database,
             ledger=self._ledger,
@@ -180,13 +182,22 @@ class Services:
             self.database,
             ledger=self._ledger,
             completion=self.completion,
-            requests=Requests(tickets, ttl_s=settings.presigned_url_ttl_s, clock=clock),
+            requests=requests,
             tickets=tickets,
             catalog=self.catalog,
             registry=self.registry,
             credentials=self.credentials,
             max_bytes=settings.max_upload_bytes,
             idle_s=settings.upload_idle_s,
+            clock=clock,
+        )
+        self.named_forms = NamedForms(
+            self.database,
+            ledger=self._ledger,
+            requests=requests,
+            registry=self.registry,
+            max_bytes=settings.max_upload_bytes,
+            ttl_s=settings.presigned_url_ttl_s,
             clock=clock,
         )
         self.part_receiver = PartReceiver(

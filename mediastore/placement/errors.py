@@ -8,6 +8,7 @@ PlacementError
 ├── StoreInUse              records or bytes depend on where it is; `records` says how many
 ├── StoreDisabled           switched off by an administrator
 ├── QuotaExceeded           more than the store, or one owner, may have
+├── AllowanceExceeded       more than somebody's own allowance, which an outside service gives
 ├── S3ConfigNotFound
 ├── S3ConfigExists
 ├── S3ConfigInUse           stores depend on it
@@ -47,6 +48,10 @@ class StoreDisabled(PlacementError):
 
 class QuotaExceeded(PlacementError):
     code = "quota_exceeded"
+
+
+class AllowanceExceeded(PlacementError):
+    code = "allowance_exceeded"
 
 
 class S3ConfigNotFound(PlacementError):

@@ -243,6 +243,33 @@ async def usage_by_owner(connection: Connection, store: int, *, owner: str | Non
     ]
 
 
+async def lock_share(connection: Connection, store: int, *, owner: str) -> None:
+    """One promise to this owner at a time, until the transaction ends. Names that hash alike wait for each other, no more."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", f"share {owner}", store)
+
+
+async def share_of_owner(connection: Connection, store: int, *, owner: str, public: bool) -> int:
+    """Bytes of an owner's public records in a store, or of all others: stored, reserved by uploads that have not ended, and in
+    quarantine. An upload counts where its record will be when it is completed."""
+    size: int = await connection.fetchval(
+        """
+        SELECT (
+            SELECT coalesce(sum(o.size), 0) FROM media m JOIN stored_object o ON o.media = m.id
+            WHERE m.owner = $2 AND o.store = $1 AND o.state = 'stored' AND (m.access = 'public') = $3
+        )::bigint + (
+            SELECT coalesce(sum(u.reserved), 0)
+            FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN media m ON m.id = o.media
+            WHERE (u.state IN ('open', 'verifying') OR u.state = 'failed' AND o.state = 'quarantined')
+                AND o.store = $1 AND m.owner = $2 AND (coalesce(u.about ->> 'access', m.access) = 'public') = $3
+        )::bigint
+        """,
+        store,
+        owner,
+        public,
+    )
+    return size
+
+
 async def incarnation(connection: Connection, store: int) -> UUID | None:
     """Which process a memory store lives in."""
     found: UUID | None = await connection.fetchval("SELECT incarnation FROM store WHERE id = $1", store)

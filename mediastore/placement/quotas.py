@@ -6,7 +6,7 @@ from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.database import Connection, Database
 from mediastore.placement import queries
-from mediastore.placement.errors import QuotaExceeded, StoreNotFound
+from mediastore.placement.errors import AllowanceExceeded, QuotaExceeded, StoreNotFound
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.schemas import Amount, Usage
 
@@ -68,6 +68,23 @@ async def reserve(connection: Connection, store: StoreRow, *, owner: str, size: 
                 asked=limit.more,
                 **told,
             )
+
+
+async def reserve_share(connection: Connection, store: StoreRow, *, owner: str, public: bool, size: int, most: int) -> None:
+    """Raise `AllowanceExceeded` unless this owner's public, or other, records in the store have room for so much more in `most`.
+
+    As with `reserve`, the row for the upload is the promise; until the transaction ends the same owner gets no other.
+    """
+    await queries.lock_share(connection, store.id, owner=owner)
+    taken = await queries.share_of_owner(connection, store.id, owner=owner, public=public)
+    if size > 0 and taken + size > most:
+        kind = "public" if public else "private"
+        raise AllowanceExceeded(
+            f"{owner} may have {most} bytes in {kind} records, and has or has reserved {taken}: {size} more do not fit",
+            limit=most,
+            taken=taken,
+            asked=size,
+        )
 
 
 def _total(amounts: list[Amount]) -> Amount:

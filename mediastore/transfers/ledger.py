@@ -28,7 +28,7 @@ from mediastore.events.schemas import Change
 from mediastore.placement import objects
 from mediastore.placement import queries as placement
 from mediastore.placement.queries import StoreRow
-from mediastore.placement.quotas import reserve
+from mediastore.placement.quotas import reserve, reserve_share
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.declared import About, Declared, Precondition
 from mediastore.transfers.errors import DigestMismatch, SizeMismatch, UploadCut, UploadInterrupted
@@ -49,6 +49,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     landing: bool
     """Whether the bytes come to a key of their own first, because the store would let them be overwritten."""
     expires_at: datetime
+    key: str | None = None
+    """A store key that the caller made up, in place of a new one. `ConstraintViolated` is raised where it was ever used."""
+    allowance: int | None = None
+    """Bytes that the owner may have in this store in records of the same access, public or not."""
 
 
 class Intent(Struct, frozen=True, kw_only=True):
@@ -285,16 +289,19 @@ class Ledger:
             precondition(row if row is None else self.writable(row, caller=caller, now=now))
             if row is None:
                 new = await self._drafts.new(pid, about.fields, owner=caller.identity.name, now=now)
-                media, store_id = (await self._catalog.insert(connection, new, caller=caller)).id, new.store
+                media, store_id, access = (await self._catalog.insert(connection, new, caller=caller)).id, new.store, new.access
             else:
-                media = row.id
-                store_id = (await self.changed(row, about, caller=caller, now=now))[0].store
+                after = (await self.changed(row, about, caller=caller, now=now))[0]
+                media, store_id, access = row.id, after.store, after.access
             if plan is not None and plan.store != store_id:
                 raise UploadInterrupted("the record was given another store at the same moment; begin again", pid=pid)
             store = await placement.store_by_id(connection, store_id)
             assert store is not None  # noqa: S101 - a store with records is never deleted
             owner = caller.identity.name if row is None else row.owner
             await reserve(connection, store, owner=owner, size=declared.size or 0)
+            if plan is not None and plan.allowance is not None:
+                public = access == "public"
+                await reserve_share(connection, store, owner=owner, public=public, size=declared.size or 0, most=plan.allowance)
             return await self._intend(
                 connection,
                 pid,
@@ -337,7 +344,7 @@ class Ledger:
         caller: Caller,
         plan: Plan | None,
     ) -> Intent:
-        upload, key = uuid_utils.compat.uuid7(), objects.new_key()
+        upload, key = uuid_utils.compat.uuid7(), (plan and plan.key) or objects.new_key()
         object = await objects.insert_object(
             connection, media=media, store=store.id, key=key, media_type=declared.media_type, filename=declared.filename
         )

@@ -1,6 +1,6 @@
 """Uploads in the database: written down before their first byte moves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -150,6 +150,77 @@ async def uploads(connection: Connection, *, caller: str | None, before: UUID | 
         limit,
     )
     return [UploadRow(**row) for row in rows]
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """Whose bytes lie, or are to lie, at a key."""
+
+    pid: str
+    version: int | None
+    """None until they are verified."""
+    upload: UUID | None
+    """The direct upload that they came or will come by."""
+
+
+async def named_at(connection: Connection, store: int, keys: Sequence[str]) -> Named | None:
+    """The record that has one of these keys, the first of them that is anybody's."""
+    row = await connection.fetchrow(
+        """
+        SELECT m.pid, o.version, u.id AS upload FROM stored_object o JOIN media m ON m.id = o.media
+        LEFT JOIN upload u ON u.stored_object = o.id AND u.method <> 'proxied'
+        WHERE o.store = $1 AND o.key = ANY ($2) ORDER BY array_position($2, o.key) LIMIT 1
+        """,
+        store,
+        list(keys),
+    )
+    return Named(**row) if row else None
+
+
+async def same_form(
+    connection: Connection,
+    pid: str,
+    *,
+    caller: str,
+    store: int,
+    size: int,
+    claims: Mapping[str, str],
+    media_type: str,
+    access: str,
+) -> UploadRow | None:
+    """An upload by form of the very same bytes into this record, as what it is or will be: open, or its content. A form that
+    leads to a key of its own first is another thing.
+    """
+    row = await connection.fetchrow(
+        f"""
+        {UPLOADS} AND u.method = 'post' AND u.landing IS NULL AND m.pid = $1 AND m.deleted_at IS NULL AND u.caller = $2
+            AND o.store = $3 AND u.size = $4 AND u.claims = $5 AND o.media_type = $6
+            AND (u.state = 'open' AND o.state = 'writing' AND u.expires_at > now() AND u.about ->> 'access' = $7
+                OR u.state = 'completed' AND o.state = 'stored' AND m.current_object = o.id AND m.access = $7)
+        ORDER BY u.state, u.id DESC LIMIT 1
+        """,
+        pid,
+        caller,
+        store,
+        size,
+        claims,
+        media_type,
+        access,
+    )
+    return UploadRow(**row) if row else None
+
+
+async def note_urls(connection: Connection, upload: UUID, media: int, *, until: datetime) -> bool:
+    """Note until when URLs write to the key of an upload that is completed; False where its bytes have been let go of."""
+    await lock_media(connection, media)
+    done = await connection.fetchval(
+        """
+        UPDATE upload u SET urls_until = greatest(urls_until, $2) FROM stored_object o
+        WHERE u.id = $1 AND u.state = 'completed' AND o.id = u.stored_object AND o.state = 'stored' RETURNING true
+        """,
+        upload,
+        until,
+    )
+    return bool(done)
 
 
 async def lock_open(connection: Connection, upload: UUID) -> bool:
