@@ -132,7 +132,8 @@ class Credentials:
 
     async def _by_token(self, credential: str) -> Identity:
         if (issuer := self._issuers.of(credential)) is not None:
-            return _identity(await self._foreigners.account(await issuer.read(credential)), ALL_SCOPES)
+            who = await issuer.read(credential)
+            return structs.replace(_identity(await self._foreigners.account(who), ALL_SCOPES), limits=who.limits)
         claims = self._tokens.read(credential)
         async with self._database.connection() as connection:
             account = await queries.account_by_name(connection, claims.sub)

@@ -1,5 +1,7 @@
 """Tokens of outside services: who signs them, what they have to say, and who that is here."""
 
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -8,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mediastore.accounts.errors import CredentialsWrong
-from mediastore.accounts.jwks import KeyFile, Keys, KeySet
+from mediastore.accounts.jwks import KeyFile, Keys, KeySet, KeyUrl
 from mediastore.accounts.schemas import AccountName, GroupName, Role
 from mediastore.errors import SettingInvalid
 
@@ -22,13 +24,19 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     name: AccountName
     """What this server calls it."""
-    issuer: Annotated[str, Meta(min_length=1, max_length=500)]
-    """`iss` of its tokens, to the letter."""
+    issuer: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    """`iss` of its tokens, to the letter; without it, tokens that have none are its own."""
     audience: Annotated[str, Meta(min_length=1, max_length=500)]
-    """`aud` of tokens that are meant for this server."""
+    """What tokens that are meant for this server say in `audience_claim`."""
+    audience_claim: Annotated[str, Meta(min_length=1)] = "aud"
+    """For services that have another word than RFC 7519."""
+    lasting: bool = False
+    """Whether a token without an end is taken. Nothing but another key of the service ends it."""
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)]
     jwks_url: Annotated[str, Meta(pattern="^https?://")] | None = None
     public_key_file: str | None = None
+    public_key_url: Annotated[str, Meta(pattern="^https?://")] | None = None
+    """PEM, as in the file."""
     name_claim: str = "sub"
     name_prefix: Annotated[str, Meta(max_length=32)] = ""
     """Before each name, so that it can be told from others."""
@@ -40,6 +48,8 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     roles: dict[str, Role] = {}
     default_role: Role | None = None
     """Of those whom `roles` says nothing of; without it they are refused."""
+    limits_claim: str | None = None
+    """An object whose members that are numbers limit what the person may do; who asks for one finds it in the identity."""
     leeway_s: Annotated[int, Meta(ge=0, le=300)] = 0
     """How far the clocks of the two may differ."""
 
@@ -55,8 +65,8 @@ class Foreigner(Struct, frozen=True, kw_only=True):
     name: str
     role: Role
     groups: tuple[str, ...]
-    expires_at: float
-    """Of the token; seconds since 1970."""
+    limits: Mapping[str, float] | None
+    """What the token itself limits; None where it says nothing of limits."""
 
 
 class Issuer:
@@ -77,10 +87,12 @@ class Issuer:
                 key,
                 algorithms=config.algorithms,
                 issuer=config.issuer,
-                audience=config.audience,
+                audience=config.audience if config.audience_claim == "aud" else None,
                 leeway=config.leeway_s,
-                options={"require": ["iss", "aud", "exp", config.name_claim]},
+                options={"require": self._required(), "verify_aud": config.audience_claim == "aud"},
             )
+            if config.audience_claim != "aud" and config.audience not in _words(claims.get(config.audience_claim)):
+                raise jwt.InvalidAudienceError
         except jwt.ExpiredSignatureError as error:
             raise CredentialsWrong("the access token has expired; log in again") from error
         except jwt.InvalidAudienceError as error:
@@ -92,8 +104,13 @@ class Issuer:
             name=self._name(claims),
             role=self._role(claims),
             groups=self._groups(claims),
-            expires_at=float(claims["exp"]),
+            limits=self._limits(claims),
         )
+
+    def _required(self) -> list[str]:
+        config = self._config
+        required = [config.audience_claim, config.name_claim]
+        return required + ["iss"] * (config.issuer is not None) + ["exp"] * (not config.lasting)
 
     def _name(self, claims: dict[str, Any]) -> str:
         name = f"{self._config.name_prefix}{claims[self._config.name_claim]}"
@@ -106,8 +123,7 @@ class Issuer:
 
     def _role(self, claims: dict[str, Any]) -> Role:
         said = claims.get(self._config.role_claim) if self._config.role_claim else None
-        words = [said] if isinstance(said, str) else said if isinstance(said, list) else []
-        found = {self._config.roles[word] for word in words if isinstance(word, str) and word in self._config.roles}
+        found = {self._config.roles[word] for word in _words(said) if word in self._config.roles}
         best: tuple[Role, ...] = ("administrator", "editor", "reader")
         role = next((role for role in best if role in found), self._config.default_role)
         if role is None:
@@ -121,13 +137,19 @@ class Issuer:
         names = [f"{self._config.group_prefix}{name}" for name in said if isinstance(name, str)] if isinstance(said, list) else []
         return tuple(dict.fromkeys(name for name in names if _is_name(name)))[:MOST_GROUPS]
 
+    def _limits(self, claims: dict[str, Any]) -> Mapping[str, float] | None:
+        said = claims.get(self._config.limits_claim) if self._config.limits_claim else None
+        if not isinstance(said, dict):
+            return None
+        return {name: limit for name, limit in said.items() if _is_number(limit)}
+
 
 class Issuers:
     """Those that this server believes."""
 
-    def __init__(self, issuers: dict[str, Issuer]) -> None:
+    def __init__(self, issuers: dict[str | None, Issuer]) -> None:
         self._issuers = issuers
-        """By their `iss`."""
+        """By their `iss`; None, where there is one whose tokens have none."""
 
     def of(self, token: str) -> Issuer | None:
         """Who says to have issued this token; nothing of it is believed yet."""
@@ -137,7 +159,7 @@ class Issuers:
             said = jwt.decode(token, options={"verify_signature": False}).get("iss")
         except jwt.PyJWTError:
             return None
-        return self._issuers.get(said) if isinstance(said, str) else None
+        return self._issuers.get(said) if said is None or isinstance(said, str) else None
 
 
 def load_issuers(path: Path | None) -> Issuers:
@@ -160,9 +182,21 @@ def _distinct(configs: list[IssuerConfig]) -> list[IssuerConfig]:
 
 
 def _keys(config: IssuerConfig) -> Keys:
-    if (config.jwks_url is None) == (config.public_key_file is None):
-        raise ValueError(f"the issuer {config.name} needs jwks_url or public_key_file, one of them")
-    return KeySet(config.jwks_url) if config.jwks_url is not None else KeyFile(Path(config.public_key_file or ""))
+    if [config.jwks_url, config.public_key_file, config.public_key_url].count(None) != 2:
+        raise ValueError(f"the issuer {config.name} needs jwks_url or public_key_file or public_key_url, one of them")
+    if config.public_key_file is not None:
+        return KeyFile(Path(config.public_key_file))
+    return KeyUrl(config.public_key_url) if config.public_key_url is not None else KeySet(config.jwks_url or "")
+
+
+def _is_number(said: object) -> bool:
+    """JSON has no NaN and no infinity, but Python's reader of it does."""
+    return (isinstance(said, int) and not isinstance(said, bool)) or (isinstance(said, float) and isfinite(said))
+
+
+def _words(said: object) -> list[str]:
+    """A word, or the words of a list."""
+    return [word for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)]
 
 
 def _is_name(name: str) -> bool:

@@ -1,7 +1,8 @@
-"""The public keys of an outside service that signs tokens: from a file, or from its JWKS (RFC 7517)."""
+"""The public keys of an outside service that signs tokens: PEM in a file or at a URL, or its JWKS (RFC 7517)."""
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import jwt
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK, PyJWKSet
 
@@ -43,12 +45,11 @@ class KeyFile:
         return self._key
 
 
-class KeySet:
-    """Kept for a while, and asked for again when a token names a key that is not in it: services change their keys."""
+class Published(ABC):
+    """Kept for a while, and asked for again when a token names a key that is not there: services change their keys."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._set: PyJWKSet | None = None
         self._read_at = self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
         self._log = structlog.get_logger("mediastore.accounts")
@@ -64,28 +65,64 @@ class KeySet:
             raise CredentialsWrong("the access token is signed by a key that its issuer does not have; log in again there")
         return found
 
-    def _find(self, kid: str | None) -> PyJWK | None:
-        if self._set is None or monotonic() - self._read_at > STALE_S:
-            return None
-        keys = [key for key in self._set.keys if key.public_key_use in {None, "sig"}]
-        if kid is None:
-            return keys[0] if len(keys) == 1 else None
-        return next((key for key in keys if key.key_id == kid), None)
+    def _find(self, kid: str | None) -> Any:
+        return None if monotonic() - self._read_at > STALE_S else self._known(kid)
+
+    @abstractmethod
+    def _known(self, kid: str | None) -> Any:
+        """The key of this id among those that were taken last, or None."""
+
+    @abstractmethod
+    def _take(self, said: Any) -> None:
+        """Keep what the service said. Raises ValueError, PyJWTError or UnsupportedAlgorithm."""
 
     async def _ask(self) -> None:
         self._asked_at = monotonic()
         try:
-            said = await asyncio.to_thread(self._fetch)
-            if not isinstance(said, dict):
-                raise ValueError("the answer is no JSON object")
-            self._set = PyJWKSet.from_dict(said)
+            self._take(await asyncio.to_thread(self._fetch))
             self._read_at = monotonic()
-        except (URLError, OSError, ValueError, jwt.PyJWTError) as error:
+        except (URLError, OSError, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
-            if self._set is None or monotonic() - self._read_at > STALE_S:
+            if monotonic() - self._read_at > STALE_S:
                 raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again") from error
 
     def _fetch(self) -> Any:
+        return self._body("*/*")
+
+    def _body(self, accept: str) -> bytes:
         # The URL is the administrator's own setting, and http or https by its type.
-        with urlopen(Request(self._url, headers={"Accept": "application/json"}), timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
-            return json.loads(answer.read(MOST_BYTES))
+        with urlopen(Request(self._url, headers={"Accept": accept}), timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
+            body: bytes = answer.read(MOST_BYTES)
+            return body
+
+
+class KeySet(Published):
+    """Several keys, each with an id."""
+
+    _set: PyJWKSet | None = None
+
+    def _known(self, kid: str | None) -> PyJWK | None:
+        keys = [key for key in self._set.keys if key.public_key_use in {None, "sig"}] if self._set else []
+        if kid is None:
+            return keys[0] if len(keys) == 1 else None
+        return next((key for key in keys if key.key_id == kid), None)
+
+    def _take(self, said: Any) -> None:
+        if not isinstance(said, dict):
+            raise ValueError("the answer is no JSON object")
+        self._set = PyJWKSet.from_dict(said)
+
+    def _fetch(self) -> Any:
+        return json.loads(self._body("application/json"))
+
+
+class KeyUrl(Published):
+    """One public key, as PEM, whatever id a token names. Another one is noticed when it is asked for again."""
+
+    _key: Any = None
+
+    def _known(self, kid: str | None) -> Any:  # noqa: ARG002 - there is but one
+        return self._key
+
+    def _take(self, said: Any) -> None:
+        self._key = load_pem_public_key(said)

@@ -1,5 +1,6 @@
 """Who someone is, and the words of the API about it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
@@ -30,6 +31,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     role: Role = "reader"
     groups: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ("read",)
+    limits: Mapping[str, float] | None = None
+    """Numbers that the token of an outside service gives, by name; None where there is none that says anything of them."""
 
     @property
     def known(self) -> bool:

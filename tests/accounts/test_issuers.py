@@ -44,6 +44,11 @@ class Service:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 service.asked += 1
+                if self.path == "/key.pem":
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(PEM)
+                    return
                 body = json.dumps({"keys": service.keys}).encode()
                 self.send_response(500 if service.away else 200)
                 self.end_headers()
@@ -102,7 +107,18 @@ def server(
     by_file = config(
         name="archive", issuer="archive", public_key_file=str(folder / "key.pem"), algorithms=["RS256"], default_role=None
     )
-    (folder / "issuers.json").write_text(json.dumps({"issuers": [config(jwks_url=service.url), by_file]}))
+    hub = {
+        "name": "hub",
+        "audience": "rawstore",
+        "audience_claim": "service",
+        "lasting": True,
+        "algorithms": ["RS256"],
+        "public_key_url": service.url.replace("jwks.json", "key.pem"),
+        "name_claim": "userid",
+        "limits_claim": "permissions",
+        "default_role": "editor",
+    }
+    (folder / "issuers.json").write_text(json.dumps({"issuers": [config(jwks_url=service.url), by_file, hub]}))
     settings = {"MEDIASTORE_ISSUERS_FILE": str(folder / "issuers.json"), "MEDIASTORE_IDENTITY_CACHE_S": "0"}
     with database_server.database(template=template_database) as url, running_server(url, settings) as running:
         yield running
@@ -162,6 +178,35 @@ def test_a_public_key_in_a_file(server: Server) -> None:
     assert "role" in nobody.json()["detail"]
 
 
+def hub(**changed: Any) -> dict[str, Any]:
+    """What a service says that has words of its own: no issuer, no end, a service for the audience."""
+    return {"userid": "hubert", "service": "rawstore", "permissions": {"most_mb": 5, "plan": "free"}} | changed
+
+
+def test_a_service_with_words_of_its_own(server: Server) -> None:
+    for body in (hub(), hub(service=["source", "rawstore"]), hub(exp=int(time.time()) + 60)):
+        answer = me(server, signed(body, kid=None))
+        assert (answer.status_code, answer.json().get("name"), answer.json().get("role")) == (200, "hubert", "editor")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        signed(hub(service="source"), kid=None),
+        signed(hub(service=None), kid=None),
+        signed({"userid": "hubert"}, kid=None),
+        signed(hub(userid=None), kid=None),
+        signed(hub(exp=int(time.time()) - 1), kid=None),
+        signed(hub(), STRANGER, kid=None),
+        signed(hub(iss="https://evil.example.org"), kid=None),
+        signed(hub(iss=ISSUER)),
+        jwt.encode(hub(), None, algorithm="none"),
+    ],
+)
+def test_h14_its_tokens_are_looked_at_as_closely(server: Server, token: str) -> None:
+    assert me(server, token).status_code == 401
+
+
 def hs_by_public_key(body: dict[str, Any]) -> str:
     """What a verifier takes that lets the token choose the algorithm: the public key as a shared secret."""
 
@@ -176,6 +221,7 @@ BAD: dict[str, Callable[[], str]] = {
     "no algorithm": lambda: jwt.encode(claims("eve"), None, algorithm="none", headers={"kid": "rsa"}),
     "the public key as a secret": lambda: hs_by_public_key(claims("eve")),
     "the public key as a secret, by file": lambda: hs_by_public_key(claims("eve", iss="archive")),
+    "the public key as a secret, by URL": lambda: hs_by_public_key({"userid": "eve", "service": "rawstore"}),
     "another algorithm than configured": lambda: signed(claims("eve"), alg="RS512"),
     "another's key": lambda: signed(claims("eve"), STRANGER),
     "the key of another algorithm": lambda: signed(claims("eve"), EC, "ES256", "rsa"),
@@ -262,6 +308,8 @@ def test_a_service_that_is_away_from_the_start_is_not_the_token_s_fault(
         ({"algorithms": ["HS256"], "jwks_url": "https://x"}, "HS256"),
         ({"algorithms": [], "jwks_url": "https://x"}, "algorithms"),
         ({}, "jwks_url or public_key_file"),
+        ({"jwks_url": "https://x", "public_key_url": "https://x"}, "one of them"),
+        ({"public_key_url": "file:///etc/passwd"}, "public_key_url"),
         ({"jwks_url": "file:///etc/passwd"}, "jwks_url"),
         ({"public_key_file": "/no/such/file"}, "/no/such/file"),
         ({"jwks_url": "https://x", "colour": "red"}, "colour"),
