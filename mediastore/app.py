@@ -17,6 +17,7 @@ from mediastore.catalog.interchange_routes import InterchangeController, LineLim
 from mediastore.catalog.routes import IdentifierTypeController, MediaController, versions
 from mediastore.catalog.search_routes import SearchController
 from mediastore.dialects.amplify import routes as amplify
+from mediastore.dialects.bitstore import routes as bitstore
 from mediastore.health import live, metrics, ready
 from mediastore.http.observe import Observed
 from mediastore.http.parameters import refuse_unknown_query
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "scans": services.scans,
         "upkeep": services.upkeep,
         "findings": services.findings,
+        "bitstore": services.bitstore,
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
@@ -112,7 +114,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
     )
     assets = create_static_files_router(ASSETS_PATH, directories=[ASSETS], include_in_schema=False)
     app = Litestar(
-        route_handlers=[api, live, ready, metrics, assets, *dialects(settings)],
+        route_handlers=[api, live, ready, metrics, assets, *dialects(settings, services)],
         dependencies={
             "caller": Provide(caller_of(services.credentials)),
             "health": Provide(lambda: services.health, sync_to_thread=False),
@@ -130,10 +132,11 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
     return Application(app, services, settings)
 
 
-def dialects(settings: Settings) -> list[Router]:
+def dialects(settings: Settings, services: Services) -> list[Router]:
     """The APIs of other systems that are switched on."""
     made = {
         "amplify": amplify.router(settings.amplify_prefix),
+        "bitstore": bitstore.router(settings.bitstore_prefix, services.credentials),
     }
     return [made[name] for name in dict.fromkeys(settings.dialects)]
 

@@ -32,6 +32,9 @@ from mediastore.catalog.service import Catalog
 from mediastore.catalog.turns import Turns
 from mediastore.clock import Clock, utc_now
 from mediastore.database import Database, DatabaseError
+from mediastore.dialects.bitstore.arrivals import ARRIVAL, LOOK_AGAIN, Arrivals
+from mediastore.dialects.bitstore.keys import KeyPattern
+from mediastore.dialects.bitstore.service import Bitstore
 from mediastore.errors import SettingInvalid
 from mediastore.events.reads import ReadAudit
 from mediastore.events.schemas import NOT_A_PERSON
@@ -75,6 +78,7 @@ from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import Uploads
 from stores.kinds import StoreKind, load_kinds
 
+DAY_S = 86_400
 RETRY_START_S = 2
 LEASE_CHECK_S = 1
 AUDIT_EVERY_S = 1
@@ -234,6 +238,7 @@ class Services:
         )
         self._register(drafts, clock=clock)
         self._keep(purger, clock=clock)
+        self._speak(settings, tickets, clock=clock)
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
         self.metrics = CollectorRegistry()
         kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
@@ -316,6 +321,44 @@ class Services:
             clock=clock,
         )
 
+    def _speak(self, settings: Settings, tickets: Tickets, *, clock: Clock) -> None:
+        """Wire what other systems' APIs need beside ours: dialects."""
+        self.bitstore_arrivals = Arrivals(
+            self.database,
+            completion=self.completion,
+            credentials=self.credentials,
+            registry=self.registry,
+            fixity=self.fixity,
+            jobs=self.jobs,
+            grace_s=settings.upload_grace_s,
+            clock=clock,
+        )
+        self.bitstore = Bitstore(
+            self.database,
+            named_forms=self.named_forms,
+            arrivals=self.bitstore_arrivals,
+            part_receiver=self.part_receiver,
+            catalog=self.catalog,
+            downloads=self.downloads,
+            links=Links(
+                self.database,
+                downloads=self.downloads,
+                registry=self.registry,
+                tickets=tickets,
+                credentials=self.credentials,
+                ttl_s=DAY_S,
+                audit=settings.audit_access,
+                clock=clock,
+            ),
+            registry=self.registry,
+            store=settings.bitstore_store or settings.default_store,
+            pattern=KeyPattern(settings.bitstore_key_pattern),
+            pid_prefix=settings.bitstore_pid_prefix,
+            object_acls=settings.bitstore_object_acls,
+            max_files=settings.bitstore_max_files,
+            clock=clock,
+        )
+
     def job_list(self) -> list[Job]:
         """Every kind of job that workers do."""
         return [
@@ -328,6 +371,8 @@ class Services:
             Job(name=CHECK, run=self.upkeep.check_fixity),
             Job(name=ADOPT, run=self.findings.adopt),
             Job(name=INDEX, run=self.metadata_fields.index),
+            Job(name=ARRIVAL, run=self.bitstore_arrivals.arrival),
+            Job(name=LOOK_AGAIN, run=self.bitstore_arrivals.look_again),
         ]
 
     def schedule_list(self) -> list[Schedule]:

@@ -22,6 +22,8 @@ Seconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 """Ten years at most: beyond that a typing error is more likely."""
 PathPrefix = Annotated[str, Meta(max_length=100, pattern=r"^(/|(/[A-Za-z0-9._~-]+)+)$")]
 """Where a face of this server begins: `/`, or a path without a slash at its end."""
+PidPrefix = Annotated[str, Meta(max_length=200, pattern=r"^(?![/.\s])(?!.*//)(?!.*/\.{1,2}/)")]
+"""What PIDs begin with that this server makes."""
 Dialect = Literal["amplify", "staging", "bitstore"]
 
 
@@ -41,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
 
     default_store: str = "local"
-    pid_prefix: Annotated[str, Meta(max_length=200, pattern=r"^(?![/.\s])(?!.*//)(?!.*/\.{1,2}/)")] = ""
+    pid_prefix: PidPrefix = ""
     token_ttl_s: Seconds = 3600
     issuers_file: Path | None = None
     identity_cache_s: Annotated[float, Meta(ge=0, le=3600)] = 1
@@ -81,6 +83,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     amplify_prefix: PathPrefix = "/amplify"
     staging_prefix: PathPrefix = "/staging"
     bitstore_prefix: PathPrefix = "/rawstore"
+    bitstore_store: str | None = None
+    bitstore_key_pattern: Annotated[str, Meta(max_length=500)] = "{owner}/{dataset}/{md5_hex}/{path}"
+    bitstore_pid_prefix: PidPrefix = "rawstore/"
+    bitstore_object_acls: bool = True
+    bitstore_max_files: Count = 1000
 
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

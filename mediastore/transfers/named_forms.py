@@ -57,8 +57,6 @@ class Offer(Struct, frozen=True, kw_only=True):
     there: bool
     """Whether bytes lie at its very key."""
     request: SignedRequest
-    prefix: str
-    """Of the store, which the form's key begins with."""
 
 
 class NamedForms:
@@ -98,10 +96,10 @@ class NamedForms:
             check_key(wanted.key, prefix=row.prefix)
         known = await self._known(wanted, row, caller=caller)
         if known is not None:
-            return await self._offered(wanted, known, store, row, made=False, then=then, site=site)
+            return await self._offered(wanted, known, store, made=False, then=then, site=site)
         upload = await self._announced(wanted, row, store, caller=caller)
         try:
-            return await self._offered(wanted, upload, store, row, made=True, then=then, site=site)
+            return await self._offered(wanted, upload, store, made=True, then=then, site=site)
         except BaseException as error:
             await shielded(self._undo(upload, reason=reason_of(error), withdraw=was_answered(error)))
             raise
@@ -160,22 +158,20 @@ class NamedForms:
                 return upload
         raise UploadUnknown("the upload went away as it was written down; ask again")
 
-    async def _offered(
-        self, wanted: Wanted, upload: UploadRow, store: Store, row: StoreRow, *, made: bool, then: Then, site: Site
-    ) -> Offer:
+    async def _offered(self, wanted: Wanted, upload: UploadRow, store: Store, *, made: bool, then: Then, site: Site) -> Offer:
         end = self._clock().replace(microsecond=0) + self._ttl
         request = await self._signed(wanted, upload, store, site, end=end)
         there = not made and (upload.state == "completed" or (store.features.presigned and await _is_there(store, upload.key)))
         async with self._database.transaction() as connection:
+            until = end if store.features.presigned else None
             if upload.state == "open":
-                until = end if store.features.presigned else None
                 alive = await queries.keep_open(connection, upload.id, expires_at=end, urls_until=until)
             else:
-                alive = await queries.note_urls(connection, upload.id, upload.media or 0, until=end)
+                alive = await queries.note_urls(connection, upload.id, upload.media or 0, until=until)
             if not alive:
                 raise UploadEnded("what was sent before went away at the same moment; ask again", pid=upload.pid)
             await then(connection, upload)
-        return Offer(upload=upload.id, made=made, there=there, request=request, prefix=row.prefix)
+        return Offer(upload=upload.id, made=made, there=there, request=request)
 
     async def _signed(self, wanted: Wanted, upload: UploadRow, store: Store, site: Site, *, end: datetime) -> SignedRequest:
         if not store.features.presigned:

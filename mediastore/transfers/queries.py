@@ -160,13 +160,15 @@ class Named(Struct, frozen=True, kw_only=True):
     """None until they are verified."""
     upload: UUID | None
     """The direct upload that they came or will come by."""
+    state: str
+    """Of the object."""
 
 
 async def named_at(connection: Connection, store: int, keys: Sequence[str]) -> Named | None:
     """The record that has one of these keys, the first of them that is anybody's."""
     row = await connection.fetchrow(
         """
-        SELECT m.pid, o.version, u.id AS upload FROM stored_object o JOIN media m ON m.id = o.media
+        SELECT m.pid, o.version, o.state, u.id AS upload FROM stored_object o JOIN media m ON m.id = o.media
         LEFT JOIN upload u ON u.stored_object = o.id AND u.method <> 'proxied'
         WHERE o.store = $1 AND o.key = ANY ($2) ORDER BY array_position($2, o.key) LIMIT 1
         """,
@@ -209,8 +211,8 @@ async def same_form(
     return UploadRow(**row) if row else None
 
 
-async def note_urls(connection: Connection, upload: UUID, media: int, *, until: datetime) -> bool:
-    """Note until when URLs write to the key of an upload that is completed; False where its bytes have been let go of."""
+async def note_urls(connection: Connection, upload: UUID, media: int, *, until: datetime | None) -> bool:
+    """Note until when URLs write to the key of a completed upload, where any do; False where its bytes have been let go of."""
     await lock_media(connection, media)
     done = await connection.fetchval(
         """

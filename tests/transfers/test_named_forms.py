@@ -16,7 +16,7 @@ from mediastore.placement.errors import AllowanceExceeded
 from mediastore.transfers import queries
 from mediastore.transfers.declared import Declared, about_record
 from mediastore.transfers.errors import DigestMismatch
-from mediastore.transfers.named_forms import Offer, Wanted
+from mediastore.transfers.named_forms import Offer, Then, Wanted
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import Site
 from stores.config import S3Access
@@ -47,12 +47,13 @@ async def offer(
     pid: str = "made/up",
     store: str = "bucket",
     access: str = "private",
+    then: Then = nothing_more,
     **wanted: Any,
 ) -> Offer:
     about = about_record(msgspec.json.encode({"store": store, "access": access}))
     declared = Declared(size=len(body), media_type="text/csv", filename="a.csv", digests={"md5": hashlib.md5(body).hexdigest()})
     asked = Wanted(pid=pid, key=key, declared=declared, about=about, **wanted)
-    return await scene.services.named_forms.offer(asked, then=nothing_more, caller=CALLER, site=SITE)
+    return await scene.services.named_forms.offer(asked, then=then, caller=CALLER, site=SITE)
 
 
 def send(made: Offer, body: bytes = BODY) -> int:
