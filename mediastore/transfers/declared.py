@@ -26,6 +26,8 @@ class Declared(Struct, frozen=True, kw_only=True):
     filename: str | None
     digests: Mapping[str, str]
     """Lower-case hex by algorithm."""
+    wanted: tuple[str, ...] = ()
+    """Algorithms of which a digest has to be known, whatever the store asks for."""
 
 
 class About(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """multipart/form-data (RFC 7578), streamed: the fields first, then the file, which is never held in memory."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -21,16 +21,18 @@ LISTS = frozenset({"tags", "readers", "writers"})
 
 
 class Form:
-    """A form whose last part is the file.
+    """A form whose last part is the file, but for fields of the names `late`, which may also follow it.
 
-    Usage: `fields = await form.fields()`, then iterate `form.content()` to the end.
+    Usage: `fields = await form.fields()`, then iterate `form.content()` to the end; what followed is in `after` then.
     """
 
-    def __init__(self, body: AsyncIterator[bytes], *, content_type: str) -> None:
+    def __init__(self, body: AsyncIterator[bytes], *, content_type: str, late: Collection[str] = ()) -> None:
         kind, options = parse_options_header(content_type)
         if kind != "multipart/form-data" or not options.get("boundary"):
             raise FormInvalid("send multipart/form-data with a boundary, as `curl -F` and browsers do")
         self._body = body
+        self._late = late
+        self.after: dict[str, str] = {}
         try:
             self._parser = PushMultipartParser(options["boundary"], max_header_count=16, max_segment_count=MOST_FIELDS)
         except MultipartError as error:
@@ -55,28 +57,29 @@ class Form:
                     )
                 name, value = event.name, bytearray()
             elif event:
-                value += event
-                if len(value) > LARGEST_FIELD:
-                    raise FormInvalid(f"the field {name} is longer than {LARGEST_FIELD} bytes")
+                _grow(value, event, name=name)
             else:
-                try:
-                    found[name] = value.decode()
-                except UnicodeDecodeError as error:
-                    raise FormInvalid(f"the field {name} is not valid UTF-8") from error
+                found[name] = _text(value, name=name)
         raise FormInvalid("there is no part named `file` in the form; with curl: -F file=@PATH")
 
     async def content(self) -> AsyncIterator[bytes]:
-        """The file's bytes. Raises `FormInvalid` when the form breaks off, or goes on behind the file."""
-        whole = False
+        """The file's bytes. Raises `FormInvalid` when the form breaks off, or goes on with what may not follow."""
+        name, value, whole = "", bytearray(), False
         async for event in self._events():
             if isinstance(event, MultipartSegment):
-                raise FormInvalid(f"the part {event.name!r} comes after the file; put the file last")
-            if event:
+                if event.filename is not None or event.name not in self._late or event.name in self.after:
+                    raise FormInvalid(f"the part {event.name!r} comes after the file; put the file last")
+                name, value, whole = event.name, bytearray(), False
+            elif event and name:
+                _grow(value, event, name=name)
+            elif event:
                 yield bytes(event)
             else:
                 whole = True
+                if name:
+                    self.after[name] = _text(value, name=name)
         if not whole:
-            raise FormInvalid("the form ended inside the file")
+            raise FormInvalid("the form ended inside the file" if not name else f"the form ended inside the field {name}")
 
     async def _events(self) -> AsyncIterator[Any]:
         """Segments, pieces of their bodies, and None behind each: what is left of the last piece of the body first."""
@@ -94,6 +97,19 @@ class Form:
                     self._pending.extend(self._parser.parse(piece))
         except MultipartError as error:
             raise FormInvalid(f"the form can't be read: {error}") from error
+
+
+def _grow(value: bytearray, piece: bytes, *, name: str) -> None:
+    value += piece
+    if len(value) > LARGEST_FIELD:
+        raise FormInvalid(f"the field {name} is longer than {LARGEST_FIELD} bytes")
+
+
+def _text(value: bytearray, *, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise FormInvalid(f"the field {name} is not valid UTF-8") from error
 
 
 def as_json(fields: Mapping[str, str]) -> bytes:

@@ -378,7 +378,7 @@ class Ledger:
             key=key,
             store=store.id,
             store_name=store.name,
-            algorithms=tuple(sorted({*store.checksums, *declared.digests})),
+            algorithms=tuple(sorted({*store.checksums, *declared.digests, *declared.wanted})),
             created=created,
         )
 

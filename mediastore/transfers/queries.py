@@ -27,6 +27,16 @@ class SilentUpload(Struct, frozen=True, kw_only=True):
     store_kind: str
 
 
+class Attempt(Struct, frozen=True, kw_only=True):
+    """The newest upload to a record: whether it is under way, or how it ended."""
+
+    pid: str
+    state: Literal["open", "verifying", "completed", "failed"]
+    reason: str | None
+    """Of its failure: the code of an error, or a word."""
+    last_activity: datetime
+
+
 class ClosedUpload(Struct, frozen=True, kw_only=True):
     object: int
     created_record: bool
@@ -223,6 +233,20 @@ async def note_urls(connection: Connection, upload: UUID, media: int, *, until: 
         until,
     )
     return bool(done)
+
+
+async def newest_attempts(connection: Connection, pids: Sequence[str]) -> list[Attempt]:
+    """The newest upload to each of these records that has any."""
+    rows = await connection.fetch(
+        """
+        SELECT m.pid, u.state, u.reason, u.last_activity FROM media m CROSS JOIN LATERAL (
+            SELECT u.state, u.reason, u.last_activity FROM stored_object o JOIN upload u ON u.stored_object = o.id
+            WHERE o.media = m.id ORDER BY u.id DESC LIMIT 1) u
+        WHERE m.pid = ANY ($1)
+        """,
+        pids,
+    )
+    return [Attempt(**row) for row in rows]
 
 
 async def lock_open(connection: Connection, upload: UUID) -> bool:

@@ -5,7 +5,7 @@ one transaction makes the object the record's content. Whatever stops in between
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from mediastore.transfers import queries
 from mediastore.transfers.declared import About, Declared, Precondition
 from mediastore.transfers.errors import UploadTooLarge
 from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of, was_answered
+from mediastore.transfers.queries import Attempt
 from mediastore.transfers.streaming import store_stream
 from stores.protocol import Store
 
@@ -72,6 +73,12 @@ class Uploads:
         finally:
             self._alive.discard(intent.upload)
         return Received(media=media, created=intent.created, etag=content_etag(media.version, intent.object))
+
+    async def attempts(self, records: Sequence[Media]) -> dict[str, Attempt]:
+        """The newest upload to each of these records, by PID: what the status `pending` does not tell. For who may read them."""
+        async with self._database.connection() as connection:
+            found = await queries.newest_attempts(connection, [record.pid for record in records])
+        return {attempt.pid: attempt for attempt in found}
 
     async def show_life(self) -> None:
         """Tell the clean-up, wherever it runs, that the uploads of this process are under way."""

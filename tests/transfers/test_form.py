@@ -288,6 +288,43 @@ async def test_a_form_that_is_cut_anywhere_is_never_taken_for_whole(cut: int, si
         await parsed(body(field("a", "1"), FILE)[:cut], sizes)
 
 
+async def late(text: bytes, sizes: list[int]) -> tuple[dict[str, str], bytes, dict[str, str]]:
+    form = Form(pieces(text, sizes), content_type=KIND, late={"note", "more"})
+    fields = await form.fields()
+    return fields, b"".join([piece async for piece in form.content()]), form.after
+
+
+@given(content=contents, note=st.text(st.characters(codec="utf-8"), max_size=20), sizes=chunks)
+async def test_fields_that_may_follow_the_file_do(content: bytes, note: str, sizes: list[int]) -> None:
+    if f"\r\n--{BOUNDARY}".encode() in b"\r\n" + content or BOUNDARY in note:
+        return
+    text = body(field("a", "1"), ("file", content, 'filename="f"', ""), field("note", note), field("more", ""))
+    assert await late(text, sizes) == ({"a": "1"}, content, {"note": note, "more": ""})
+
+
+@given(cut=st.integers(0, len(body(FILE, field("note", "12"))) - 5), sizes=chunks)
+async def test_a_form_that_is_cut_behind_the_file_is_not_taken_for_whole_either(cut: int, sizes: list[int]) -> None:
+    with pytest.raises(FormInvalid):
+        await late(body(FILE, field("note", "12"))[:cut], sizes)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (FILE, field("note", "1"), field("note", "2")),
+        (FILE, field("other", "1")),
+        (FILE, field("note", "1"), FILE),
+        (FILE, ("note", b"x", 'filename="n"', "")),
+        (FILE, field("note", b"\xff")),
+        (FILE, field("note", "x" * (LARGEST_FIELD + 1))),
+    ],
+    ids=["twice", "another", "a second file", "as a file", "no text", "too long"],
+)
+async def test_what_may_not_follow_the_file_is_refused(parts: Any) -> None:
+    with pytest.raises(FormInvalid):
+        await late(body(*parts), [70_000])
+
+
 async def test_the_file_is_handed_on_before_it_has_come_whole() -> None:
     sent = 0
 
