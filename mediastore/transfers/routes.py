@@ -61,6 +61,8 @@ ContentToken = Annotated[
 ]
 
 
+BEGINNING = 16 * 1024
+"""Bytes of a body that are handed on as they come; behind them, groups."""
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
 
 
@@ -229,21 +231,24 @@ async def served(request: AnyRequest, found: Download, caller: Caller, downloads
 
 async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:
     """The body, piece by piece. Raises `UploadStalled` when nothing comes for too long, `UploadCut` when the connection ends."""
-    more = True
+    more, come = True, 0
     while more:
-        pieces, more = await _pieces(request.receive, idle_timeout_s=limits.idle_timeout_s)
+        # A form says at its beginning what it is about: an upload is written down before a slow client has sent much of it.
+        group = GROUP if come >= BEGINNING else 1
+        pieces, more = await _pieces(request.receive, group=group, idle_timeout_s=limits.idle_timeout_s)
         for piece in pieces:
+            come += len(piece)
             yield piece
 
 
-async def _pieces(receive: Any, *, idle_timeout_s: float) -> tuple[list[bytes], bool]:
+async def _pieces(receive: Any, *, group: int, idle_timeout_s: float) -> tuple[list[bytes], bool]:
     """About as much as is stored at once, and whether more comes. One time limit serves many pieces."""
     now = asyncio.get_running_loop().time
     pieces: list[bytes] = []
     size, moved_at = 0, now()
     try:
         async with asyncio.timeout(idle_timeout_s) as limit:
-            while size < GROUP:
+            while size < group:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise UploadCut("the connection ended before the body did")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from mediastore.transfers.errors import FormInvalid
 from mediastore.transfers.form import LARGEST_FIELD, MOST_FIELDS, Form, as_json
+from tests.faults.harness import eventually
 from tests.server import Server
 
 BOUNDARY = "b-o-u-n-d"
@@ -364,3 +366,16 @@ async def test_quoted_boundaries_and_preambles() -> None:
 )
 def test_fields_as_json(fields: dict[str, str], found: dict[str, object]) -> None:
     assert json.loads(as_json(fields)) == found
+
+
+def test_a_record_is_there_before_a_slow_form_has_sent_much(server: Server, admin: httpx.Client) -> None:
+    text = body(field("pid", "form/slow"), ("file", b"x" * 1000, 'filename="a"', ""))
+    address = (httpx.URL(server.url).host, httpx.URL(server.url).port)
+    with socket.create_connection(address, timeout=60) as connection:
+        head = f"POST /api/v1/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token()}\r\n"
+        head += f"Content-Type: {KIND}\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + text[:600])
+        eventually(lambda: admin.get("/media/form/slow").json().get("status") == "pending")
+        connection.sendall(text[600:])
+        assert b" 201 " in connection.recv(100)
+    assert admin.get("/content/form/slow").content == b"x" * 1000
