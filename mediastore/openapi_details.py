@@ -39,6 +39,10 @@ class Detail(Struct, frozen=True, kw_only=True):
     said: Mapping[int, str] = MappingProxyType({})
     """What a status means, where its name does not tell."""
 
+    def __deepcopy__(self, _: object) -> "Detail":
+        # Litestar copies what a route says of itself; this never changes.
+        return self
+
 
 RECORD_WRITTEN = ("ETag", "Location")
 CONTENT = (
@@ -199,6 +203,7 @@ HEADERS: Mapping[str, Json] = {
         "Of the record, changes with its revision; of content, with its bytes. Goes back as If-Match or If-None-Match", '"3"'
     ),
     "Last-Modified": _text("When the bytes were stored", "Thu, 01 Jan 2026 00:00:00 GMT"),
+    "Link": _text("Where the next page is (RFC 8288)", '<?limit=100&cursor=WzEs>; rel="next"'),
     "Location": _text("Where it is", "/api/v1/media/IFCB101_D20240101T000000"),
     "Repr-Digest": _text(
         "Digests of the whole content that the server or the store computed (RFC 9530)",

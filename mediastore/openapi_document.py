@@ -15,7 +15,7 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 from msgspec import Struct
 
-from mediastore.http.bodies import BODY, DIALECT, OPTIONAL, REFUSALS
+from mediastore.http.bodies import BODY, DETAIL, DIALECT, OPTIONAL, REFUSALS
 from mediastore.http.ndjson import NDJSON
 from mediastore.http.problems import PROBLEM_TYPE, Problem
 from mediastore.openapi_details import (
@@ -55,7 +55,8 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def detail(self) -> Detail:
-        return DETAILS.get(self.id, Detail())
+        detail: Detail = self.handler.opt.get(DETAIL) or DETAILS.get(self.id, Detail())
+        return detail
 
     @property
     def body(self) -> Any:
@@ -192,7 +193,7 @@ def _answer(each: Operation, status: int, schemas: Schemas) -> Json:
         "description": each.detail.said.get(status, HTTPStatus(status).phrase),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
     }
-    if status in {204, 304, 307} or each.method == "head":
+    if status in {204, 302, 304, 307} or each.method == "head":
         return answer
     kind = each.detail.kinds.get(status, each.answer)
     if kind is not None:

@@ -22,6 +22,9 @@ DIALECT = "dialect"
 REFUSALS = "refusals"
 """Key under which it finds the types of that route's refusals, by status."""
 
+DETAIL = "detail"
+"""Key under which it finds what else there is to say of that route."""
+
 
 class Accepts(TypedDict):
     dependencies: dict[str, Provide]
