@@ -18,6 +18,7 @@ from mediastore.catalog.routes import IdentifierTypeController, MediaController,
 from mediastore.catalog.search_routes import SearchController
 from mediastore.dialects.amplify import routes as amplify
 from mediastore.dialects.bitstore import routes as bitstore
+from mediastore.dialects.staging import routes as staging
 from mediastore.health import live, metrics, ready
 from mediastore.http.observe import Observed
 from mediastore.http.parameters import refuse_unknown_query
@@ -79,6 +80,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "upkeep": services.upkeep,
         "findings": services.findings,
         "bitstore": services.bitstore,
+        "staged": services.staged,
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
@@ -137,6 +139,7 @@ def dialects(settings: Settings, services: Services) -> list[Router]:
     made = {
         "amplify": amplify.router(settings.amplify_prefix),
         "bitstore": bitstore.router(settings.bitstore_prefix, services.credentials),
+        "staging": staging.router(settings.staging_prefix, credentials=services.credentials),
     }
     return [made[name] for name in dict.fromkeys(settings.dialects)]
 

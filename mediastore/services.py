@@ -35,6 +35,7 @@ from mediastore.database import Database, DatabaseError
 from mediastore.dialects.bitstore.arrivals import ARRIVAL, LOOK_AGAIN, Arrivals
 from mediastore.dialects.bitstore.keys import KeyPattern
 from mediastore.dialects.bitstore.service import Bitstore
+from mediastore.dialects.staging.uploads import StagedUploads
 from mediastore.errors import SettingInvalid
 from mediastore.events.reads import ReadAudit
 from mediastore.events.schemas import NOT_A_PERSON
@@ -225,6 +226,16 @@ class Services:
             ttl_s=settings.presigned_url_ttl_s,
             audit=settings.audit_access,
             clock=clock,
+        )
+        self.staged = StagedUploads(
+            catalog=self.catalog,
+            search=self.search,
+            uploads=self.uploads,
+            downloads=self.downloads,
+            links=self.links,
+            store=settings.staging_store,
+            ttl_s=settings.staging_ttl_s,
+            prefix=settings.staging_prefix,
         )
         purger = Purger(self.database, registry=self.registry, clock=clock)
         self.cleanup = Cleanup(

@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[Dialect, ...] = ()
     amplify_prefix: PathPrefix = "/amplify"
     staging_prefix: PathPrefix = "/staging"
+    staging_store: str = "staging"
+    staging_ttl_s: Annotated[int, Meta(ge=60, le=315_360_000)] = 2_592_000
     bitstore_prefix: PathPrefix = "/rawstore"
     bitstore_store: str | None = None
     bitstore_key_pattern: Annotated[str, Meta(max_length=500)] = "{owner}/{dataset}/{md5_hex}/{path}"

@@ -14,6 +14,7 @@ from mediastore.settings import Dialect, Settings
 Json = dict[str, Any]
 OURS: tuple[Dialect, ...] = get_args(Dialect)
 SERVED: tuple[Dialect, ...] = ("amplify", "bitstore")
+SERVED: tuple[Dialect, ...] = ("amplify", "staging")
 
 
 def document(*dialects: Dialect, **settings: Any) -> Json:
