@@ -51,6 +51,13 @@ class Credentials:
             self._remembered.popitem(last=False)
         return identity
 
+    async def identify_key(self, credential: str) -> Identity:
+        """As `identify`, and for API keys of an outside service. Raises `CredentialsWrong` and `IssuerUnavailable`."""
+        exchange = self._issuers.exchange
+        if exchange is None or credential.startswith(KEY_PREFIX) or credential.count(".") == 2:
+            return await self.identify(credential)
+        return await self.identify(await exchange.token(credential))
+
     async def identity_of(self, name: str) -> Identity:
         """Who this is, for what was begun with a credential of theirs. Raises `CredentialsWrong` when the account is gone."""
         async with self._database.connection() as connection:

@@ -10,7 +10,7 @@ AccountError
 ├── LastAdministrator       someone has to be able to run the place
 ├── KeyInvalid              a key that would never work
 ├── KeyNotFound
-└── IssuerUnavailable       the service that signs tokens does not tell its keys; retryable
+└── IssuerUnavailable       the service that signs tokens, or knows API keys, does not answer; retryable
 """
 
 from mediastore.errors import MediastoreError

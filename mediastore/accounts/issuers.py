@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 
 from mediastore.accounts.errors import CredentialsWrong
 from mediastore.accounts.jwks import KeyFile, Keys, KeySet, KeyUrl
+from mediastore.accounts.exchange import KeyExchange
+from mediastore.accounts.jwks import KeyFile, Keys, KeySet
 from mediastore.accounts.schemas import AccountName, GroupName, Role
 from mediastore.errors import SettingInvalid
 
@@ -32,6 +34,10 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """For services that have another word than RFC 7519."""
     lasting: bool = False
     """Whether a token without an end is taken. Nothing but another key of the service ends it."""
+    issuer: Annotated[str, Meta(min_length=1, max_length=500)]
+    """`iss` of its tokens, to the letter."""
+    audience: Annotated[str, Meta(min_length=1, max_length=500)] | None
+    """`aud` of tokens that are meant for this server. None: its tokens name nobody, and one that does is not for this server."""
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)]
     jwks_url: Annotated[str, Meta(pattern="^https?://")] | None = None
     public_key_file: str | None = None
@@ -43,6 +49,8 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     groups_claim: str | None = None
     """A list of names."""
     group_prefix: Annotated[str, Meta(max_length=32)] = ""
+    groups_except: tuple[str, ...] = ()
+    """Of that list, what is no group: everybody, for instance."""
     role_claim: str | None = None
     """A word, or a list of words, that `roles` knows."""
     roles: dict[str, Role] = {}
@@ -52,6 +60,8 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """An object whose members that are numbers limit what the person may do; who asks for one finds it in the identity."""
     leeway_s: Annotated[int, Meta(ge=0, le=300)] = 0
     """How far the clocks of the two may differ."""
+    key_url: Annotated[str, Meta(pattern="^https?://")] | None = None
+    """Where its API keys are exchanged for its tokens."""
 
 
 class IssuersFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +100,7 @@ class Issuer:
                 audience=config.audience if config.audience_claim == "aud" else None,
                 leeway=config.leeway_s,
                 options={"require": self._required(), "verify_aud": config.audience_claim == "aud"},
+                options={"require": ["iss", *(["aud"] if config.audience else []), "exp", config.name_claim]},
             )
             if config.audience_claim != "aud" and config.audience not in _words(claims.get(config.audience_claim)):
                 raise jwt.InvalidAudienceError
@@ -134,7 +145,8 @@ class Issuer:
 
     def _groups(self, claims: dict[str, Any]) -> tuple[str, ...]:
         said = claims.get(self._config.groups_claim) if self._config.groups_claim else None
-        names = [f"{self._config.group_prefix}{name}" for name in said if isinstance(name, str)] if isinstance(said, list) else []
+        words = [word for word in said if isinstance(word, str)] if isinstance(said, list) else []
+        names = [f"{self._config.group_prefix}{word}" for word in words if word not in self._config.groups_except]
         return tuple(dict.fromkeys(name for name in names if _is_name(name)))[:MOST_GROUPS]
 
     def _limits(self, claims: dict[str, Any]) -> Mapping[str, float] | None:
@@ -150,6 +162,12 @@ class Issuers:
     def __init__(self, issuers: dict[str | None, Issuer]) -> None:
         self._issuers = issuers
         """By their `iss`; None, where there is one whose tokens have none."""
+
+    def __init__(self, issuers: dict[str, Issuer], *, exchange: KeyExchange | None = None) -> None:
+        self._issuers = issuers
+        """By their `iss`."""
+        self.exchange = exchange
+        """For API keys that are not ours."""
 
     def of(self, token: str) -> Issuer | None:
         """Who says to have issued this token; nothing of it is believed yet."""
@@ -168,7 +186,8 @@ def load_issuers(path: Path | None) -> Issuers:
         return Issuers({})
     try:
         file = msgspec.json.decode(path.read_bytes(), type=IssuersFile)
-        return Issuers({config.issuer: Issuer(config, _keys(config)) for config in _distinct(file.issuers)})
+        issuers = {config.issuer: Issuer(config, _keys(config)) for config in _distinct(file.issuers)}
+        return Issuers(issuers, exchange=_exchange(file.issuers, issuers))
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise SettingInvalid(f"MEDIASTORE_ISSUERS_FILE={path}: {error}") from error
 
@@ -197,6 +216,20 @@ def _is_number(said: object) -> bool:
 def _words(said: object) -> list[str]:
     """A word, or the words of a list."""
     return [word for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)]
+
+
+def _exchange(configs: list[IssuerConfig], issuers: dict[str, Issuer]) -> KeyExchange | None:
+    found = [(config.key_url, issuers[config.issuer]) for config in configs if config.key_url is not None]
+    if len(found) > 1:
+        raise ValueError("two issuers have a key_url: a key does not say whose it is, and is nobody else's business")
+    if not found:
+        return None
+    [(url, issuer)] = found
+
+    async def ends_at(token: str) -> float:
+        return (await issuer.read(token)).expires_at
+
+    return KeyExchange(url, ends_at=ends_at)
 
 
 def _is_name(name: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -82,6 +83,7 @@ class Published(ABC):
             self._take(await asyncio.to_thread(self._fetch))
             self._read_at = monotonic()
         except (URLError, OSError, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
+        except (URLError, OSError, HTTPException, ValueError, jwt.PyJWTError) as error:
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
             if monotonic() - self._read_at > STALE_S:
                 raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again") from error

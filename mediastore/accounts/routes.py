@@ -35,8 +35,14 @@ ANYONE: list[dict[str, list[str]]] = [{}]
 Name = Annotated[str, PathParameter(description="The user's name", max_length=63)]
 
 
-def caller_of(credentials: Provided[Credentials]) -> Callable[[Request[Any, Any, Any]], Awaitable[Caller]]:
-    """The dependency `caller`: who sent this request, by `Authorization: Bearer` with a token or API key; nobody without."""
+def caller_of(
+    credentials: Provided[Credentials], *, foreign_keys: bool = False
+) -> Callable[[Request[Any, Any, Any]], Awaitable[Caller]]:
+    """The dependency `caller`: who sent this request, by `Authorization: Bearer` with a token or API key; nobody without.
+
+    `foreign_keys`: an API key may also be that of an outside service.
+    """
+    identify = credentials.identify_key if foreign_keys else credentials.identify
 
     async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
         scope: Any = request.scope
@@ -46,7 +52,7 @@ def caller_of(credentials: Provided[Credentials]) -> Callable[[Request[Any, Any,
             scheme, _, credential = header.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer" or not credential.strip():
                 raise CredentialsWrong("the Authorization header has to read `Bearer TOKEN`, an access token or an API key")
-            identity = await credentials.identify(credential.strip())
+            identity = await identify(credential.strip())
         return Caller(identity=identity, request_id=scope.get("request_id"), address=scope.get("client_address", ""))
 
     return provide_caller
