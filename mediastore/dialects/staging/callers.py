@@ -20,14 +20,15 @@ PARAMETERS = frozenset({"token", "key"})
 
 def provide_caller(credentials: Credentials) -> Callable[..., Awaitable[Caller]]:
     """The dependency `caller` of this dialect."""
-    by_header = caller_of(credentials)
+    by_header = caller_of(credentials, foreign_keys=True)
 
     async def caller(request: AnyRequest, token: Token = None, key: Key = None) -> Caller:
         if token is None and key is None:
             return await by_header(request)
         if None not in (token, key) or "authorization" in request.headers:
             raise HeaderInvalid("say once who you are: by token, by key, or by the header Authorization")
-        identity = await credentials.identify(token or key or "")
+        # What is called a token is never sent elsewhere, as if it were a key.
+        identity = await (credentials.identify(token) if token is not None else credentials.identify_key(key or ""))
         scope: Any = request.scope
         return Caller(identity=identity, request_id=scope.get("request_id"), address=scope.get("client_address", ""))
 
