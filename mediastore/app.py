@@ -140,6 +140,12 @@ def dialects(settings: Settings, services: Services) -> list[Router]:
         "amplify": amplify.router(settings.amplify_prefix),
         "bitstore": bitstore.router(settings.bitstore_prefix, services.credentials),
         "staging": staging.router(settings.staging_prefix, credentials=services.credentials),
+        "staging": staging.router(
+            settings.staging_prefix,
+            credentials=services.credentials,
+            most_bytes=settings.max_upload_bytes,
+            ttl_s=settings.staging_ttl_s,
+        ),
     }
     return [made[name] for name in dict.fromkeys(settings.dialects)]
 

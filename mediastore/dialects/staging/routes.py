@@ -15,6 +15,7 @@ from mediastore.accounts.schemas import Caller
 from mediastore.dialects.faces import speaks
 from mediastore.dialects.staging import described
 from mediastore.dialects.staging.callers import AnyRequest, provide_caller, refuse_unknown_query
+from mediastore.dialects.staging.page import page_routes
 from mediastore.dialects.staging.refusals import answer_refusal
 from mediastore.dialects.staging.schemas import Link, Refused, Report
 from mediastore.dialects.staging.uploads import LATE, StagedUploads
@@ -118,11 +119,19 @@ async def remove(id: Id, caller: Provided[Caller], staged: Provided[StagedUpload
     await staged.delete(id, caller=caller)
 
 
-def router(prefix: str, *, credentials: Credentials) -> Router:
-    """This dialect below `prefix`."""
+def router(prefix: str, *, credentials: Credentials, most_bytes: int, ttl_s: int) -> Router:
+    """This dialect below `prefix`, with its page."""
     return Router(
         prefix,
-        route_handlers=[send, list_uploads, show, data, link, remove],
+        route_handlers=[
+            send,
+            list_uploads,
+            show,
+            data,
+            link,
+            remove,
+            *page_routes(prefix, most_bytes=most_bytes, ttl_s=ttl_s),
+        ],
         dependencies={"caller": Provide(provide_caller(credentials))},
         exception_handlers={Exception: answer_refusal},
         before_request=refuse_unknown_query,
