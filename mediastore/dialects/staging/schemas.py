@@ -7,7 +7,8 @@ from msgspec import Meta, Struct
 
 Status: TypeAlias = Literal["pending", "success", "failure"]
 
-FILENAME_LENGTH = 255
+UPLOAD = "upload"
+"""Under `kind`: something that an index finds."""
 LABEL_LENGTH = 1000
 Label = Annotated[str, Meta(max_length=LABEL_LENGTH, description="What people call the upload; the file's name unless given")]
 
@@ -59,6 +60,7 @@ class About(Struct, frozen=True, kw_only=True):
     id: str
     label: str
     filename: str | None = None
+    kind: str = UPLOAD
 
 
 class Kept(Struct, frozen=True, kw_only=True):

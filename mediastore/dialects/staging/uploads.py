@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
@@ -13,7 +13,7 @@ from mediastore.catalog.schemas import Checksum, Media, MediaChange
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_schemas import SearchRequest
 from mediastore.catalog.service import Catalog
-from mediastore.dialects.staging.schemas import LABEL_LENGTH, About, Kept, Report, Status
+from mediastore.dialects.staging.schemas import LABEL_LENGTH, UPLOAD, About, Kept, Report, Status
 from mediastore.http.errors import RequestError
 from mediastore.transfers.declared import Declared, about_record, always, checked_digests, checked_name, checked_type
 from mediastore.transfers.downloads import Downloads
@@ -98,7 +98,7 @@ class StagedUploads:
     async def page(self, *, cursor: str | None, limit: int, caller: Caller, site: Site) -> StagedPage:
         """The caller's own uploads, newest first."""
         require(caller.identity, "read", to="see your uploads")
-        found = await self._search.run(self._own({}, caller=caller, limit=limit, cursor=cursor), caller=caller)
+        found = await self._search.run(self._own({"kind": UPLOAD}, caller=caller, limit=limit, cursor=cursor), caller=caller)
         uploads = [media for media in found.items if about_of(media) is not None]
         attempts = await self._attempts(uploads)
         return StagedPage(reports=[self._report(media, attempts.get(media.pid), site=site) for media in uploads], next=found.next)
@@ -122,8 +122,10 @@ class StagedUploads:
         require(caller.identity, "read", to="use your uploads")
         items = list[Media]()
         if ID.fullmatch(id):
-            items = (await self._search.run(self._own({"id": id}, caller=caller, limit=1), caller=caller)).items
-        if not items:
+            # The oldest: whoever learned the id from a link can make a record that says the same, and hand it on to its owner.
+            asked = structs.replace(self._own({"id": id}, caller=caller, limit=1), sort="created_at")
+            items = (await self._search.run(asked, caller=caller)).items
+        if not items or about_of(items[0]) is None:
             raise UploadUnknown(f"you have no upload {id[:36]!r}; it may have expired, or been deleted")
         return items[0]
 
@@ -197,12 +199,13 @@ def size_of(fields: Mapping[str, str]) -> int | None:
 
 
 def about_of(media: Media) -> About | None:
-    """What the record says of itself; None where its owner has made something else of it."""
+    """What the record says of itself; None where somebody has made something else of it: metadata are free."""
     metadata: Any = media.metadata
     try:
-        return msgspec.json.decode(metadata, type=Kept).staging
+        about = msgspec.json.decode(metadata, type=Kept).staging
     except msgspec.ValidationError:
         return None
+    return about if ID.fullmatch(about.id) and media.pid.endswith(about.id) else None
 
 
 def digests_of(checksums: Any) -> dict[str, str]:

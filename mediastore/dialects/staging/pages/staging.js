@@ -253,7 +253,7 @@ $("more").addEventListener("click", event => attempt(async () => {
 
 function download(report, _, button) {
   attempt(async () => {
-    const {url} = await (await ours("GET", `/upload/${report.id}/link`)).json();
+    const {url} = await (await ours("GET", `/upload/${encodeURIComponent(report.id)}/link`)).json();
     const anchor = document.createElement("a");
     Object.assign(anchor, {href: url, download: report.filename || "", rel: "noreferrer"});
     anchor.click();
@@ -282,7 +282,7 @@ function remove(report, item, button) {
     if (dialog.returnValue !== "delete") return;
     attempt(async () => {
       try {
-        await ours("DELETE", `/upload/${report.id}`);
+        await ours("DELETE", `/upload/${encodeURIComponent(report.id)}`);
       } catch (error) {
         if (!(error instanceof Refused) || error.status !== 404) throw error;  // it is gone already
       }
