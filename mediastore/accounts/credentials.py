@@ -37,16 +37,18 @@ class Credentials:
         self._foreigners = Foreigners(database)
         self._cache_s = cache_s
         self._clock = clock
-        self._remembered: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
+        """By hash: a credential is not kept."""
 
     async def identify(self, credential: str) -> Identity:
         """Who holds this API key or access token. Raises `CredentialsWrong`."""
-        known = self._remembered.get(credential)
+        mark = _hash(credential)
+        known = self._remembered.get(mark)
         if known is not None and known[0] > monotonic():
             return known[1]
         identity = await (self._by_key(credential) if credential.startswith(KEY_PREFIX) else self._by_token(credential))
-        self._remembered[credential] = (monotonic() + self._cache_s, identity)
-        self._remembered.move_to_end(credential)
+        self._remembered[mark] = (monotonic() + self._cache_s, identity)
+        self._remembered.move_to_end(mark)
         while len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
         return identity
@@ -176,7 +178,7 @@ def _identity(account: AccountRow, scopes: tuple[Scope, ...]) -> Identity:
 
 def _hash(secret: str) -> bytes:
     # Plain SHA-256 is right for 256 random bits: there is nothing to guess.
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 async def _note(connection: Connection, id: UUID, action: str, changes: dict[str, Change], *, caller: Caller) -> None:
