@@ -16,7 +16,7 @@ SETTINGS = {"MEDIASTORE_DIALECTS": "staging", "MEDIASTORE_IDENTITY_CACHE_S": "0"
 def server(database_server: DatabaseServer, template_database: str) -> Iterator[Server]:
     with database_server.database(template=template_database) as url, running_server(url, SETTINGS) as running:
         with running.client() as admin:
-            add_staging_store(admin, running.home)
+            add_staging_store(admin)
             add_user(admin, "ann")
             add_user(admin, "bob")
             add_user(admin, "rita", role="reader")

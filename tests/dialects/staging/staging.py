@@ -1,19 +1,21 @@
 """What tests of this dialect share."""
 
-from pathlib import Path
+import json
+import re
 from typing import Any
 
 import httpx
 
+from tests.end_to_end.documents import ROOT
+
 Json = dict[str, Any]
 
 
-def add_staging_store(admin: httpx.Client, home: Path, **more: Any) -> None:
-    """The store, as docs/dialects/staging.md makes it."""
-    path = home / "stores" / "staging"
-    path.mkdir(parents=True, exist_ok=True)
-    body = {"name": "staging", "kind": "filesystem", "path": str(path), "checksums": ["md5", "sha1"], **more}
-    answer = admin.post("/stores", json=body)
+def add_staging_store(admin: httpx.Client, **more: Any) -> None:
+    """The store as docs/dialects/staging.md makes it, with what a test changes about it."""
+    said = re.search(r"-d '(.*?)'", (ROOT / "docs" / "dialects" / "staging.md").read_text(), re.DOTALL)
+    assert said is not None
+    answer = admin.post("/stores", json=json.loads(said[1]) | more)
     assert answer.status_code == 201, answer.text
 
 

@@ -29,7 +29,7 @@ def server(database_server: DatabaseServer, template_database: str) -> Iterator[
     settings = {**SETTINGS, "MEDIASTORE_MAX_UPLOAD_BYTES": str(LIMIT)}
     with database_server.database(template=template_database) as url, running_server(url, settings) as running:
         with running.client() as admin:
-            add_staging_store(admin, running.home, quota={"bytes_per_owner": 60 * MIB})
+            add_staging_store(admin, quota={"bytes_per_owner": 60 * MIB})
             for name in ("ann", "bea", "cleo", "dora", "emma"):
                 add_user(admin, name)
             add_user(admin, "rita", role="reader")

@@ -103,7 +103,7 @@ def test_h01_a_server_that_is_killed_leaves_failures_and_no_bytes(
     quick = {**SETTINGS, "MEDIASTORE_UPLOAD_STALE_S": "2", "MEDIASTORE_CLEANUP_INTERVAL_S": "0.5"}
     with database_server.database(template=template_database) as url, running_server(url, quick) as server:
         with server.client() as native:
-            add_staging_store(native, server.home)
+            add_staging_store(native)
         token = server.token()
         with httpx.Client(base_url=f"{server.url}/staging", params={"token": token}, timeout=60) as admin:
             kept = send(admin, "kept.bin", b"kept")

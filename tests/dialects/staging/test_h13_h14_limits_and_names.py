@@ -18,7 +18,7 @@ from tests.server import Server, running_server
 def narrow(database_server: DatabaseServer, template_database: str) -> Iterator[Server]:
     with database_server.database(template=template_database) as url, running_server(url, SETTINGS) as running:
         with running.client() as admin:
-            add_staging_store(admin, running.home, quota={"bytes": 100_000})
+            add_staging_store(admin, quota={"bytes": 100_000})
         yield running
 
 

@@ -40,7 +40,7 @@ def server(
     settings = {**SETTINGS, "MEDIASTORE_ISSUERS_FILE": str(file)}
     with database_server.database(template=template_database) as url, running_server(url, settings) as running:
         with running.client() as admin:
-            add_staging_store(admin, running.home)
+            add_staging_store(admin)
         yield running
 
 
@@ -152,7 +152,7 @@ def test_h14_no_secret_is_in_the_server_s_output_nor_in_its_tables(
             secrets.append(fresh)
             if state == "with it":
                 with server.client() as admin:
-                    add_staging_store(admin, server.home)
+                    add_staging_store(admin)
             iam.answers = "error" if state.endswith("away") else "json"
             for params in ({"key": secrets[0]}, {"key": fresh}, {"key": own}, {"token": token}, {"token": ours}):
                 with client(server, **params) as someone:

@@ -152,7 +152,7 @@ def test_h13_what_does_not_fit_is_refused_and_sums_stay_right(bare: Server) -> N
         bare.client() as native,
         httpx.Client(base_url=f"{bare.url}/staging", params={"token": bare.token()}, timeout=60) as admin,
     ):
-        add_staging_store(native, bare.home, quota={"bytes_per_owner": 1000})
+        add_staging_store(native, quota={"bytes_per_owner": 1000})
         assert told(admin.post("/upload", files={"file": ("a", bytes(1048577))})) == (413, "upload_too_large")
         kept = send(admin, "a", bytes(600))
         assert told(admin.post("/upload", files={"file": ("b", bytes(600))})) == (413, "quota_exceeded")

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from tests.dialects.staging.conftest import of
-from tests.dialects.staging.staging import send
-from tests.server import Server
+from tests.database import DatabaseServer
+from tests.dialects.staging.conftest import SETTINGS, of
+from tests.dialects.staging.staging import add_staging_store, send
+from tests.faults.harness import eventually
+from tests.server import Server, running_server
 
 DATA = b"a,b\r\n1,2\r\n" * 1000
 FIELDS = {
@@ -120,3 +122,27 @@ def test_the_label_may_follow_the_file(ann: httpx.Client) -> None:
 
 def test_without_a_label_the_file_s_name_is_it(ann: httpx.Client) -> None:
     assert send(ann, "cast-9.csv", b"x")["label"] == "cast-9.csv"
+
+
+def test_what_has_expired_is_not_there_and_the_sweeper_takes_its_bytes(
+    database_server: DatabaseServer, template_database: str
+) -> None:
+    settings = {**SETTINGS, "MEDIASTORE_STAGING_TTL_S": "60"}
+    with (
+        database_server.database(template=template_database) as url,
+        running_server(url, settings) as server,
+        server.client() as native,
+        httpx.Client(base_url=f"{server.url}/staging", params={"token": server.token()}) as admin,
+    ):
+        add_staging_store(native, retention={"grace_s": 0, "max_share_per_run": 1})
+        kept, gone = send(admin, "kept", b"kept"), send(admin, "gone", b"gone")
+        lives = datetime.fromisoformat(kept["expires_at"]) - datetime.fromisoformat(kept["created_at"])
+        assert abs(lives.total_seconds() - 60) < 1
+        native.patch(f"/media/{gone['pid']}", json={"ttl_s": 1})
+        eventually(lambda: admin.get(f"/upload/{gone['id']}").status_code == 404)
+        assert admin.get(f"/upload/{gone['id']}/data").status_code == 404
+        assert [report["id"] for report in admin.get("/upload").json()] == [kept["id"]]
+        swept = native.post("/stores/staging/sweep", json={"dry_run": False})
+        assert swept.status_code in {200, 202}, swept.text
+        eventually(lambda: native.get("/stores/staging/usage").json()["used"] == {"bytes": 4, "objects": 1})
+        assert admin.get(f"/upload/{kept['id']}").json() == kept
