@@ -7,7 +7,10 @@ import pytest
 
 from mediastore.dialects.staging.page import PAGES, told_size, told_time
 from mediastore.settings import Settings
-from tests.server import Server
+from tests.database import DatabaseServer
+from tests.dialects.staging.conftest import SETTINGS
+from tests.dialects.staging.staging import add_staging_store, send
+from tests.server import Server, running_server
 
 
 @pytest.mark.parametrize("path", ["/staging", "/staging/", "/staging/?from=mail&token=x"])
@@ -32,6 +35,24 @@ def test_the_page_runs_its_own_module_alone(server: Server, path: str) -> None:
         assert (part.status_code, part.headers["x-content-type-options"]) == (200, "nosniff")
         assert part.headers["content-type"].startswith(kind)
         assert part.content == (PAGES / name).read_bytes()
+
+
+@pytest.mark.parametrize("prefix", ["/", "/data/in"])
+def test_page_and_calls_can_lie_elsewhere(database_server: DatabaseServer, template_database: str, prefix: str) -> None:
+    settings = {**SETTINGS, "MEDIASTORE_STAGING_PREFIX": prefix}
+    with database_server.database(template=template_database) as url, running_server(url, settings) as server:
+        base = f"{server.url}{prefix.rstrip('/')}"
+        with server.client() as native:
+            add_staging_store(native)
+        page = httpx.get(f"{base}/")
+        assert page.status_code == 200
+        [module] = re.findall(r'src="([^"]+)"', page.text)
+        assert httpx.get(f"{server.url}{module}").status_code == 200
+        with httpx.Client(base_url=base, params={"token": server.token()}) as admin:
+            report = send(admin, "a", b"x")
+            assert report["data_url"] == f"{base}/upload/{report['id']}/data"
+            assert admin.get(report["data_url"]).status_code == 302
+        assert httpx.get(f"{server.url}/health/live").status_code == 200
 
 
 def test_the_page_puts_no_text_into_its_document_as_html() -> None:
