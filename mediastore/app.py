@@ -139,7 +139,6 @@ def dialects(settings: Settings, services: Services) -> list[Router]:
     made = {
         "amplify": amplify.router(settings.amplify_prefix),
         "bitstore": bitstore.router(settings.bitstore_prefix, services.credentials),
-        "staging": staging.router(settings.staging_prefix, credentials=services.credentials),
         "staging": staging.router(
             settings.staging_prefix,
             credentials=services.credentials,

@@ -227,16 +227,6 @@ class Services:
             audit=settings.audit_access,
             clock=clock,
         )
-        self.staged = StagedUploads(
-            catalog=self.catalog,
-            search=self.search,
-            uploads=self.uploads,
-            downloads=self.downloads,
-            links=self.links,
-            store=settings.staging_store,
-            ttl_s=settings.staging_ttl_s,
-            prefix=settings.staging_prefix,
-        )
         purger = Purger(self.database, registry=self.registry, clock=clock)
         self.cleanup = Cleanup(
             self.database,
@@ -334,6 +324,16 @@ class Services:
 
     def _speak(self, settings: Settings, tickets: Tickets, *, clock: Clock) -> None:
         """Wire what other systems' APIs need beside ours: dialects."""
+        self.staged = StagedUploads(
+            catalog=self.catalog,
+            search=self.search,
+            uploads=self.uploads,
+            downloads=self.downloads,
+            links=self.links,
+            store=settings.staging_store,
+            ttl_s=settings.staging_ttl_s,
+            prefix=settings.staging_prefix,
+        )
         self.bitstore_arrivals = Arrivals(
             self.database,
             completion=self.completion,

@@ -1,7 +1,7 @@
 """Tokens of outside services: who signs them, what they have to say, and who that is here."""
 
 from collections.abc import Mapping
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -10,9 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mediastore.accounts.errors import CredentialsWrong
-from mediastore.accounts.jwks import KeyFile, Keys, KeySet, KeyUrl
 from mediastore.accounts.exchange import KeyExchange
-from mediastore.accounts.jwks import KeyFile, Keys, KeySet
+from mediastore.accounts.jwks import KeyFile, Keys, KeySet, KeyUrl
 from mediastore.accounts.schemas import AccountName, GroupName, Role
 from mediastore.errors import SettingInvalid
 
@@ -28,16 +27,14 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What this server calls it."""
     issuer: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
     """`iss` of its tokens, to the letter; without it, tokens that have none are its own."""
-    audience: Annotated[str, Meta(min_length=1, max_length=500)]
-    """What tokens that are meant for this server say in `audience_claim`."""
+    audience: Annotated[str, Meta(min_length=1, max_length=500)] | None
+    """What tokens that are meant for this server say in `audience_claim`. None: its tokens name nobody, and one that does is not
+    for this server.
+    """
     audience_claim: Annotated[str, Meta(min_length=1)] = "aud"
     """For services that have another word than RFC 7519."""
     lasting: bool = False
     """Whether a token without an end is taken. Nothing but another key of the service ends it."""
-    issuer: Annotated[str, Meta(min_length=1, max_length=500)]
-    """`iss` of its tokens, to the letter."""
-    audience: Annotated[str, Meta(min_length=1, max_length=500)] | None
-    """`aud` of tokens that are meant for this server. None: its tokens name nobody, and one that does is not for this server."""
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)]
     jwks_url: Annotated[str, Meta(pattern="^https?://")] | None = None
     public_key_file: str | None = None
@@ -77,6 +74,8 @@ class Foreigner(Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...]
     limits: Mapping[str, float] | None
     """What the token itself limits; None where it says nothing of limits."""
+    expires_at: float
+    """When the token ends, in seconds since 1970; infinite where it lasts."""
 
 
 class Issuer:
@@ -100,10 +99,11 @@ class Issuer:
                 audience=config.audience if config.audience_claim == "aud" else None,
                 leeway=config.leeway_s,
                 options={"require": self._required(), "verify_aud": config.audience_claim == "aud"},
-                options={"require": ["iss", *(["aud"] if config.audience else []), "exp", config.name_claim]},
             )
-            if config.audience_claim != "aud" and config.audience not in _words(claims.get(config.audience_claim)):
-                raise jwt.InvalidAudienceError
+            if config.audience_claim != "aud":
+                meant = _words(claims.get(config.audience_claim))
+                if bool(meant) if config.audience is None else config.audience not in meant:
+                    raise jwt.InvalidAudienceError
         except jwt.ExpiredSignatureError as error:
             raise CredentialsWrong("the access token has expired; log in again") from error
         except jwt.InvalidAudienceError as error:
@@ -116,12 +116,18 @@ class Issuer:
             role=self._role(claims),
             groups=self._groups(claims),
             limits=self._limits(claims),
+            expires_at=float(claims.get("exp", inf)),
         )
 
     def _required(self) -> list[str]:
         config = self._config
-        required = [config.audience_claim, config.name_claim]
-        return required + ["iss"] * (config.issuer is not None) + ["exp"] * (not config.lasting)
+        wanted = {
+            config.audience_claim: config.audience is not None,
+            config.name_claim: True,
+            "iss": config.issuer is not None,
+            "exp": not config.lasting,
+        }
+        return [claim for claim, needed in wanted.items() if needed]
 
     def _name(self, claims: dict[str, Any]) -> str:
         name = f"{self._config.name_prefix}{claims[self._config.name_claim]}"
@@ -159,13 +165,9 @@ class Issuer:
 class Issuers:
     """Those that this server believes."""
 
-    def __init__(self, issuers: dict[str | None, Issuer]) -> None:
+    def __init__(self, issuers: dict[str | None, Issuer], *, exchange: KeyExchange | None = None) -> None:
         self._issuers = issuers
         """By their `iss`; None, where there is one whose tokens have none."""
-
-    def __init__(self, issuers: dict[str, Issuer], *, exchange: KeyExchange | None = None) -> None:
-        self._issuers = issuers
-        """By their `iss`."""
         self.exchange = exchange
         """For API keys that are not ours."""
 
@@ -218,7 +220,7 @@ def _words(said: object) -> list[str]:
     return [word for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)]
 
 
-def _exchange(configs: list[IssuerConfig], issuers: dict[str, Issuer]) -> KeyExchange | None:
+def _exchange(configs: list[IssuerConfig], issuers: dict[str | None, Issuer]) -> KeyExchange | None:
     found = [(config.key_url, issuers[config.issuer]) for config in configs if config.key_url is not None]
     if len(found) > 1:
         raise ValueError("two issuers have a key_url: a key does not say whose it is, and is nobody else's business")

@@ -82,8 +82,7 @@ class Published(ABC):
         try:
             self._take(await asyncio.to_thread(self._fetch))
             self._read_at = monotonic()
-        except (URLError, OSError, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
-        except (URLError, OSError, HTTPException, ValueError, jwt.PyJWTError) as error:
+        except (URLError, OSError, HTTPException, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
             if monotonic() - self._read_at > STALE_S:
                 raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again") from error

@@ -13,8 +13,7 @@ from mediastore.settings import Dialect, Settings
 
 Json = dict[str, Any]
 OURS: tuple[Dialect, ...] = get_args(Dialect)
-SERVED: tuple[Dialect, ...] = ("amplify", "bitstore")
-SERVED: tuple[Dialect, ...] = ("amplify", "staging")
+SERVED: tuple[Dialect, ...] = ("amplify", "staging", "bitstore")
 
 
 def document(*dialects: Dialect, **settings: Any) -> Json:
