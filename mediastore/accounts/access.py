@@ -48,8 +48,10 @@ def may_write(policy: Policy, identity: Identity) -> bool:
 
 
 def owns(policy: Policy, identity: Identity) -> bool:
-    """Decide who else may read and write, hand the record on, delete it."""
-    return identity.known and (identity.administrator or policy.owner == identity.name)
+    """Decide who else may read and write, hand the record on, delete it. So do stewards of a group that may write."""
+    if identity.administrator or policy.owner == identity.name:
+        return identity.known
+    return any(f"group:{group}" in policy.writers for group in identity.stewards)
 
 
 def may_create(identity: Identity) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
+from collections.abc import Sequence
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -28,9 +29,21 @@ GONE = "the API key is not valid: it is unknown, expired or revoked"
 
 
 class Credentials:
-    """Resolves credentials, and remembers the answer for `cache_s`: so long can a change to an account take to be felt."""
+    """Resolves credentials, and remembers the answer for `cache_s`: so long can a change to an account take to be felt.
 
-    def __init__(self, database: Database, *, tokens: Tokens, issuers: Issuers, cache_s: float, clock: Clock) -> None:
+    `common_groups`: groups that every account is in, whichever way it is looked up, by a log-in as by a job on its behalf.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tokens: Tokens,
+        issuers: Issuers,
+        cache_s: float,
+        clock: Clock,
+        common_groups: Sequence[str] = (),
+    ) -> None:
         self._database = database
         self._tokens = tokens
         self._issuers = issuers
@@ -39,6 +52,8 @@ class Credentials:
         self._clock = clock
         self._remembered: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
         """By hash: a credential is not kept."""
+        self._common_groups = common_groups
+        self._remembered: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
 
     async def identify(self, credential: str) -> Identity:
         """Who holds this API key or access token. Raises `CredentialsWrong`."""
@@ -66,7 +81,7 @@ class Credentials:
             account = await queries.account_by_name(connection, name)
         if account is None or account.disabled:
             raise CredentialsWrong(f"the account {name} is gone or switched off")
-        return _identity(account, ALL_SCOPES)
+        return self._identity(account, ALL_SCOPES)
 
     async def still(self, caller: Caller) -> Caller:
         """The caller as the accounts say now, for what takes long. Raises `CredentialsWrong` when the account is gone."""
@@ -137,12 +152,13 @@ class Credentials:
     async def _by_key(self, credential: str) -> Identity:
         async with self._database.connection() as connection:
             _, account, scopes = await self._key(connection, credential)
-        return _identity(account, scopes)
+        return self._identity(account, scopes)
 
     async def _by_token(self, credential: str) -> Identity:
         if (issuer := self._issuers.of(credential)) is not None:
             who = await issuer.read(credential)
             return structs.replace(_identity(await self._foreigners.account(who), ALL_SCOPES), limits=who.limits)
+            return self._identity(await self._foreigners.account(await issuer.read(credential)), ALL_SCOPES)
         claims = self._tokens.read(credential)
         async with self._database.connection() as connection:
             account = await queries.account_by_name(connection, claims.sub)
@@ -152,7 +168,7 @@ class Credentials:
                 row = await queries.key_by_id(connection, claims.key)
                 if row is None or row.revoked_at is not None or self._expired(row):
                     raise CredentialsWrong("the API key behind this access token was revoked or has expired")
-        return _identity(account, claims.scopes)
+        return self._identity(account, claims.scopes)
 
     async def _key(self, connection: Connection, text: str) -> tuple[UUID, AccountRow, tuple[Scope, ...]]:
         id_text, _, secret = text.removeprefix(KEY_PREFIX).partition("_")
@@ -168,12 +184,12 @@ class Credentials:
             raise CredentialsWrong(GONE)
         return id, account, tuple(row.scopes)
 
+    def _identity(self, account: AccountRow, scopes: tuple[Scope, ...]) -> Identity:
+        groups = tuple(dict.fromkeys([*account.groups, *self._common_groups]))
+        return Identity(name=account.name, role=account.role, groups=groups, scopes=scopes)
+
     def _expired(self, row: queries.KeyRow) -> bool:
         return row.expires_at is not None and row.expires_at <= self._clock()
-
-
-def _identity(account: AccountRow, scopes: tuple[Scope, ...]) -> Identity:
-    return Identity(name=account.name, role=account.role, groups=tuple(account.groups), scopes=scopes)
 
 
 def _hash(secret: str) -> bytes:

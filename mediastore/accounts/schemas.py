@@ -33,6 +33,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ("read",)
     limits: Mapping[str, float] | None = None
     """Numbers that the token of an outside service gives, by name; None where there is none that says anything of them."""
+    stewards: tuple[str, ...] = ()
+    """Groups for which it acts as the owner of what they may write: where a face shares records among all who use it."""
 
     @property
     def known(self) -> bool:

@@ -171,3 +171,10 @@ def test_nobody_is_asked_to_log_in() -> None:
     for scope in SCOPES:
         with pytest.raises(LoginRequired, match="log in to try"):
             require(NOBODY, scope, to="try")
+
+
+def test_a_steward_owns_what_its_group_may_write_and_nothing_else() -> None:
+    steward = Identity(name="rita", role="editor", groups=("ocean",), scopes=SCOPES, stewards=("ocean",))
+    assert owns(Record(writers=["group:ocean"]), steward)
+    assert not owns(Record(readers=["group:ocean"], writers=["rita", "group:ice"]), steward)
+    assert not owns(Record(writers=["group:ocean"]), Identity(name="rita", role="editor", groups=("ocean",), scopes=SCOPES))
