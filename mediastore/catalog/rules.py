@@ -100,7 +100,8 @@ class Rules:
         rule = (await self._current()).types.get(name) or (await self._current(fresh=True)).types.get(name)
         if rule is None:
             names = ", ".join(sorted((await self._current()).types)) or "none yet"
-            raise RecordInvalid(f"there is no {what} {name!r}; there are: {names}", identifier_type=name)
+            field = "pid_type" if what == "pid_type" else "identifiers"
+            raise RecordInvalid(f"there is no {what} {name!r}; there are: {names}", identifier_type=name, field=field)
         return rule
 
     async def _current(self, *, fresh: bool = False) -> Snapshot:
