@@ -81,6 +81,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "findings": services.findings,
         "bitstore": services.bitstore,
         "staged": services.staged,
+        **services.amplify.provided,
         "sites": Sites(settings.public_url),
         "describe": describe,
         "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),

@@ -36,6 +36,8 @@ from mediastore.dialects.bitstore.arrivals import ARRIVAL, LOOK_AGAIN, Arrivals
 from mediastore.dialects.bitstore.keys import KeyPattern
 from mediastore.dialects.bitstore.service import Bitstore
 from mediastore.dialects.staging.uploads import StagedUploads
+from mediastore.dialects.amplify.parts import Amplify
+from mediastore.dialects.amplify.sharing import sharing_of
 from mediastore.errors import SettingInvalid
 from mediastore.events.reads import ReadAudit
 from mediastore.events.schemas import NOT_A_PERSON
@@ -117,6 +119,7 @@ class Services:
             issuers=load_issuers(settings.issuers_file),
             cache_s=settings.identity_cache_s,
             clock=clock,
+            common_groups=[group for group in [sharing_of(settings).group] if group is not None],
         )
         self.accounts = Accounts(
             self.database,
@@ -241,6 +244,16 @@ class Services:
         self._keep(purger, clock=clock)
         self._speak(settings, tickets, clock=clock)
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
+        self.amplify = Amplify(
+            self.database,
+            settings,
+            placement=self.placement,
+            catalog=self.catalog,
+            batch=self.batch,
+            search=self.search,
+            uploads=self.uploads,
+            links=self.links,
+        )
         self.metrics = CollectorRegistry()
         kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
         self.backlog = Backlog(self.database, jobs=kinds_of_jobs)

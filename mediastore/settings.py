@@ -81,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dialects: tuple[Dialect, ...] = ()
     amplify_prefix: PathPrefix = "/amplify"
+    amplify_owners_only: bool = False
+    amplify_max_listed: Count = 10_000
     staging_prefix: PathPrefix = "/staging"
     staging_store: str = "staging"
     staging_ttl_s: Annotated[int, Meta(ge=60, le=315_360_000)] = 2_592_000

@@ -44,15 +44,20 @@ def _reader(kind: type[Body], *, optional: bool) -> Callable[[Request[Any, Any, 
     decoder = msgspec.json.Decoder(kind)
 
     async def read_body(request: Request[Any, Any, Any]) -> Body:
-        try:
-            return decoder.decode(await request.body() or (b"{}" if optional else b""))
-        except msgspec.ValidationError as error:
-            what, _, place = str(error).partition(" - at ")
-            field = place.strip("`").removeprefix("$").removeprefix(".")
-            raise BodyInvalid(f"{field}: {what}" if field else what, field=field) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BodyInvalid(f"the body is not valid JSON: {error}") from error
-        except RecursionError as error:
-            raise BodyInvalid("the JSON is nested too deeply") from error
+        return decoded(await request.body() or (b"{}" if optional else b""), decoder)
 
     return read_body
+
+
+def decoded(body: bytes, decoder: "msgspec.json.Decoder[Body]") -> Body:
+    """What the body says. Raises `BodyInvalid`, naming the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        field = place.strip("`").removeprefix("$").removeprefix(".")
+        raise BodyInvalid(f"{field}: {what}" if field else what, field=field) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BodyInvalid(f"the body is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise BodyInvalid("the JSON is nested too deeply") from error
