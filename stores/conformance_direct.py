@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 import pytest
 
 from stores.conformance_steps import MIB, exchange, get, listed, open_uploads, put, send, some_bytes
@@ -85,6 +86,14 @@ class DirectConformance:
         request = await store.presign_put("k", expires_s=60, size=3, media_type=TEXT)
         assert [(await send(request, body)).status for body in (b"abc", b"xyz")] == [200, 412]
         assert await get(store, "k") == b"abc"
+
+    async def test_a_put_without_a_size_takes_any_bytes_with_any_headers_and_others_over_them(self, store: Store) -> None:
+        _needs(store, parts=False)
+        request = await store.presign_put("k", expires_s=60, size=None, media_type=TEXT)
+        assert (request.method, request.headers, request.fields) == ("PUT", {}, {})
+        for content, headers in ((b"", {}), (b"abc", {"Content-Type": "text/plain"}), (some_bytes(3 * MIB), {})):
+            assert (await send(msgspec.structs.replace(request, headers=headers), content)).status == 200
+            assert await get(store, "k") == content
 
     async def test_h11_what_one_request_or_part_can_not_hold_is_refused_before_bytes(self, store: Store) -> None:
         _needs(store)

@@ -165,7 +165,7 @@ class FaultyStore:
         return await self.inner.presign_get(key, expires_s=expires_s, filename=filename, media_type=media_type)
 
     async def presign_put(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self, key: str, *, expires_s: int, size: int | None, media_type: str, digests: Mapping[str, str] = {}
     ) -> SignedRequest:
         await self._begin("presign_put")
         return await self.inner.presign_put(key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)

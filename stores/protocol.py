@@ -196,12 +196,15 @@ class Store(Protocol):
     # claims. `digests` are lower-case hex by algorithm, and of those a store attests one `ObjectInfo.checksums` holds afterwards.
 
     async def presign_put(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self, key: str, *, expires_s: int, size: int | None, media_type: str, digests: Mapping[str, str] = {}
     ) -> SignedRequest:
         """One PUT of an object of exactly this size, type and, where the store can compare them, digests.
 
         With `create_if_absent` a second PUT is refused by the store, so that the URL can't change what was verified. Raises
         `ObjectTooLarge` for more than one request can carry.
+
+        Without a size nothing but the key is signed: a client that knows no more than the URL may PUT any bytes with any headers,
+        and until it expires others over them. So it is for keys where bytes only land, to be copied and verified from there.
         """
 
     async def presign_post(

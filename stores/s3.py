@@ -215,7 +215,7 @@ class S3Store:
         return await s3_presign.presign_get(bucket, key, expires_s=expires_s, filename=filename, media_type=media_type)
 
     async def presign_put(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self, key: str, *, expires_s: int, size: int | None, media_type: str, digests: Mapping[str, str] = {}
     ) -> SignedRequest:
         bucket = self._opened()
         return await s3_presign.presign_put(bucket, key, expires_s=expires_s, size=size, media_type=media_type, digests=digests)

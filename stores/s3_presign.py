@@ -41,8 +41,10 @@ async def presign_get(bucket: S3Bucket, key: str, *, expires_s: int, filename: s
 
 
 async def presign_put(
-    bucket: S3Bucket, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str]
+    bucket: S3Bucket, key: str, *, expires_s: int, size: int | None, media_type: str, digests: Mapping[str, str]
 ) -> SignedRequest:
+    if size is None:
+        return await _put(bucket, "put_object", key, {}, expires_s=expires_s)
     check_size(size, limit=MAX_SINGLE)
     content = {"ContentLength": size, "ContentType": check_media_type(media_type)}
     signed = content | _comparable(bucket, digests) | bucket.condition()

@@ -23,7 +23,7 @@ class ServerOnly:
         _refuse(key)
 
     async def presign_put(
-        self, key: str, *, expires_s: int, size: int, media_type: str, digests: Mapping[str, str] = {}
+        self, key: str, *, expires_s: int, size: int | None, media_type: str, digests: Mapping[str, str] = {}
     ) -> SignedRequest:
         _refuse(key)
 

@@ -135,6 +135,17 @@ async def test_plain_clients_send_what_they_are_told_and_no_more(
     assert await get(signed_store, "parts") == body
 
 
+async def test_a_put_without_a_size_is_for_its_key_and_its_time_alone(signed_store: S3Store) -> None:
+    request = await signed_store.presign_put("landing", expires_s=60, size=None, media_type=TEXT)
+    async with httpx.AsyncClient() as client:
+        assert (await client.put(request.url, content=BODY)).status_code == 200
+        assert (await client.put(request.url, content=OTHER, headers={"Content-Type": "x/y"})).status_code == 200
+        assert (await client.put(request.url.replace("landing", "elsewhere"), content=BODY)).status_code == 403
+        assert (await client.get(request.url)).status_code == 403
+    assert await listed(signed_store) == ["landing"]
+    assert await get(signed_store, "landing") == OTHER
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "crc32c"])
 async def test_h05_other_bytes_of_the_same_size_are_refused(signed_store: S3Store, algorithm: str) -> None:
     request = await signed_put(signed_store, **{algorithm: DIGESTS[algorithm]})
