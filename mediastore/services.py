@@ -67,8 +67,9 @@ from mediastore.retention.upkeep import CHECK, RECONCILE, UPKEEP, Upkeep
 from mediastore.retention.upkeep_metrics import UpkeepMetrics
 from mediastore.settings import Settings
 from mediastore.transfers import queries as transfer_queries
+from mediastore.transfers.arrivals import Arrivals
 from mediastore.transfers.cleanup import Cleanup
-from mediastore.transfers.completion import SETTLE, VERIFY, Completion
+from mediastore.transfers.completion import ARRIVED, SETTLE, VERIFY, Completion
 from mediastore.transfers.direct import DirectUploads
 from mediastore.transfers.downloads import Download, Downloads
 from mediastore.transfers.ledger import Ledger
@@ -181,6 +182,7 @@ class Services:
             registry=self.registry,
             credentials=self.credentials,
             jobs=self.jobs,
+            max_bytes=settings.max_upload_bytes,
             idle_s=settings.upload_idle_s,
             grace_s=settings.upload_grace_s,
             inline_bytes=settings.verify_inline_bytes,
@@ -208,11 +210,14 @@ class Services:
             ttl_s=settings.presigned_url_ttl_s,
             clock=clock,
         )
+        self.arrivals = Arrivals(self.database, completion=self.completion, ledger=self._ledger)
         self.part_receiver = PartReceiver(
             self.database,
             ledger=self._ledger,
+            completion=self.completion,
             registry=self.registry,
             tickets=tickets,
+            max_bytes=settings.max_upload_bytes,
             idle_s=settings.upload_idle_s,
             clock=clock,
         )
@@ -388,6 +393,7 @@ class Services:
         return [
             Job(name=VERIFY, run=self.completion.verify),
             Job(name=SETTLE, run=self.completion.settle),
+            Job(name=ARRIVED, run=self.arrivals.complete),
             Job(name=REGISTER, run=self.registrations.register),
             Job(name=SCAN, run=self.scans.run),
             Job(name=SWEEP, run=self.sweep_schedule.sweep),
@@ -402,6 +408,7 @@ class Services:
     def schedule_list(self) -> list[Schedule]:
         """Every kind of job that the clock makes."""
         return [
+            Schedule(name="look_for_arrivals", every="* * * * *", run=self.arrivals.look_around),
             Schedule(name="sweep_stores", every="* * * * *", run=self.sweep_schedule.enqueue_due),
             Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run),
             Schedule(name="look_after_registrations", every="*/5 * * * *", run=self.scans.look_after),

@@ -22,6 +22,7 @@ from mediastore.database import Connection, Database
 from mediastore.errors import MediastoreError
 from mediastore.jobs.errors import RetryLater
 from mediastore.jobs.queue import JobQueue
+from mediastore.placement.errors import QuotaExceeded
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.declared import Declared, Precondition, about_record, always
@@ -33,6 +34,7 @@ from mediastore.transfers.errors import (
     UploadIncomplete,
     UploadInterrupted,
     UploadSuperseded,
+    UploadTooLarge,
 )
 from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of
 from mediastore.transfers.queries import UploadRow
@@ -44,6 +46,8 @@ from stores.protocol import ObjectInfo, Store
 
 VERIFY = "verify_upload"
 SETTLE = "settle_upload"
+ARRIVED = "complete_arrived"
+"""An upload of which nobody said how much would come, and nobody will say that it was all."""
 FINAL = (
     CatalogError,
     CredentialsWrong,
@@ -52,10 +56,12 @@ FINAL = (
     ObjectNotFound,
     ObjectTooLarge,
     PartsInvalid,
+    QuotaExceeded,
     SizeMismatch,
     UploadEnded,
     UploadIncomplete,
     UploadNotFound,
+    UploadTooLarge,
 )
 """What ends an upload. Anything else, such as a store that is away, switched off, or has new keys, is waited for."""
 FIRST_READINGS = timedelta(minutes=1)
@@ -104,6 +110,7 @@ class Completion:
         registry: Registry,
         credentials: Credentials,
         jobs: JobQueue,
+        max_bytes: int,
         idle_s: float,
         grace_s: float,
         inline_bytes: int,
@@ -114,6 +121,7 @@ class Completion:
         self._registry = registry
         self._credentials = credentials
         self._jobs = jobs
+        self._max_bytes = max_bytes
         self._idle = timedelta(seconds=idle_s)
         self._grace = timedelta(seconds=grace_s)
         self._inline_bytes = inline_bytes
@@ -162,7 +170,7 @@ class Completion:
             return
         self._log.info("verifying", upload=str(upload.id), pid=upload.pid, size=upload.size)
         try:
-            caller = await self._beginner(upload)
+            caller = await self.beginner(upload)
             store = await self._registry.get(upload.store)
             await self._conclude(upload, store, await self._gather(upload, store, None), caller=caller)
         except (StoreError, MediastoreError) as error:
@@ -183,7 +191,7 @@ class Completion:
             if await self._was_busy(upload, store):
                 return
             await self.complete(
-                upload, parts=None, caller=await self._beginner(upload), precondition=_unless_newer(upload.version_before)
+                upload, parts=None, caller=await self.beginner(upload), precondition=_unless_newer(upload.version_before)
             )
         except (UploadIncomplete, UploadSuperseded) as error:
             if isinstance(error, UploadIncomplete) and self._taken(upload) < FIRST_READINGS:
@@ -224,7 +232,8 @@ class Completion:
         async with self._database.connection() as connection:
             return await queries.upload_by_id(connection, id)
 
-    async def _beginner(self, upload: UploadRow) -> Caller:
+    async def beginner(self, upload: UploadRow) -> Caller:
+        """On whose behalf a job goes on with it. Raises `CredentialsWrong` when the account is gone."""
         return Caller(identity=await self._credentials.identity_of(upload.caller), request_id=None, address="")
 
     async def _was_busy(self, upload: UploadRow, store: Store) -> bool:
@@ -293,7 +302,8 @@ class Completion:
         return await store.complete_multipart(upload.key, upload.s3_upload_id, list(chosen.items()), size=upload.size)
 
     def _is_quick(self, upload: UploadRow, source: Source) -> bool:
-        if upload.size <= self._inline_bytes:
+        size = source.info.size if upload.size is None and source.info else upload.size
+        if size is not None and size <= self._inline_bytes:
             return True
         if source.object is not None:
             return set(upload.algorithms) <= set(source.digests)
@@ -339,7 +349,7 @@ class Completion:
                     algorithms=upload.algorithms,
                     size=upload.size,
                     claimed=upload.claimed,
-                    largest=upload.size,
+                    largest=self._max_bytes if upload.size is None else upload.size,
                     media_type=upload.media_type,
                 )
                 return Stored(object=upload.object, size=written.size, checksums=self._by_server(written.digests))

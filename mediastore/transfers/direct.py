@@ -1,6 +1,6 @@
 """Uploads that clients send by themselves: begun here, sent to the store or in parts to this server, completed here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.completion import Completion, ended
-from mediastore.transfers.declared import About, Declared, always, checked_digests, checked_name, checked_type
+from mediastore.transfers.declared import OCTETS, About, Declared, always, checked_digests, checked_name, checked_type
 from mediastore.transfers.errors import TicketWrong, UploadTooLarge, UploadUnknown
 from mediastore.transfers.ledger import Intent, Ledger, Plan, reason_of, was_answered
 from mediastore.transfers.queries import UploadRow
@@ -89,12 +89,36 @@ class DirectUploads:
                 f"{asked.size} bytes are more than the {self._max_bytes} that one upload may have", size=asked.size
             )
         pid = check_pid(asked.pid) if asked.pid is not None else self._catalog.mint()
+        return await self._begun(
+            pid, about, declared=declared, plan=lambda row, features: self._plan(asked, row, features), asker=asker
+        )
+
+    async def begin_unsized(self, pid: str, about: About, *, asker: Asker) -> Upload:
+        """The same for who knows nothing but HTTP: one PUT of any bytes to `url`, with any headers, and no call afterwards.
+
+        The content is verified and becomes the record's when it is found: by a job, or by who looks (`Arrivals`).
+        """
+        require(asker.caller.identity, "write", to="upload")
+        declared = Declared(size=None, media_type=OCTETS, filename=None, digests={})
+
+        def plan(row: StoreRow, features: Features) -> Plan:
+            expires_at = self._clock() + self._idle
+            return Plan(store=row.id, method="put", part_size=None, landing=features.presigned, expires_at=expires_at)
+
+        return await self._begun(check_pid(pid), about, declared=declared, plan=plan, asker=asker)
+
+    async def _begun(
+        self, pid: str, about: About, *, declared: Declared, plan: Callable[[StoreRow, Features], Plan], asker: Asker
+    ) -> Upload:
+        caller = asker.caller
         row = await self._ledger.destination(pid, about=about, caller=caller)
         store = await self._registry.get(row.id, revision=row.revision)
-        plan = self._plan(asked, row, store.features)
-        intent = await self._ledger.announce(pid, declared=declared, about=about, precondition=always, caller=caller, plan=plan)
+        planned = plan(row, store.features)
+        intent = await self._ledger.announce(
+            pid, declared=declared, about=about, precondition=always, caller=caller, plan=planned
+        )
         try:
-            if plan.method == "multipart" and store.features.presigned:
+            if planned.method == "multipart" and store.features.presigned:
                 upload_id = await store.begin_multipart(intent.key, media_type=declared.media_type)
                 async with self._database.connection() as connection:
                     await queries.set_upload_id(connection, intent.upload, upload_id)
@@ -280,6 +304,9 @@ class DirectUploads:
             wanted = self._requests.missing(upload, received) if asked is None else asked
             parts = await self._requests.parts(upload, store, asker.site, received=received, asked=wanted, end=end)
             return msgspec.structs.replace(facts, parts=parts)
+        if upload.size is None:
+            request = await self._requests.whole(upload, store, asker.site, end=end)
+            return msgspec.structs.replace(facts, url=request.url)
         part = Part(number=1, offset=0, size=upload.size, received=1 in received)
         if received and store.features.presigned and upload.landing is None:
             return msgspec.structs.replace(facts, parts=[part])  # the store takes no second object

@@ -27,7 +27,7 @@ async def insert_part(connection: Connection, *, object: int, upload: UUID, numb
     )
 
 
-async def receive_part(connection: Connection, *, object: int, checksums: Mapping[str, str]) -> bool:
+async def receive_part(connection: Connection, *, object: int, size: int, checksums: Mapping[str, str]) -> bool:
     """The part is there, in place of one of the same number that came before; the caller holds the upload's lock.
 
     False where the clean-up took it for dead.
@@ -46,11 +46,12 @@ async def receive_part(connection: Connection, *, object: int, checksums: Mappin
     )
     done = await connection.fetchval(
         """
-        UPDATE upload_part SET received_at = now(), last_activity = now(), checksums = $2 WHERE stored_object = $1
+        UPDATE upload_part SET received_at = now(), last_activity = now(), checksums = $2, size = $3 WHERE stored_object = $1
         RETURNING true
         """,
         object,
         checksums,
+        size,
     )
     return bool(done)
 

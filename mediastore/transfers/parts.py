@@ -14,7 +14,7 @@ from mediastore.database import Database
 from mediastore.placement import objects
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
-from mediastore.transfers.completion import ended, part_etag
+from mediastore.transfers.completion import ARRIVED, Completion, ended, part_etag
 from mediastore.transfers.errors import (
     DigestInvalid,
     DirectUnavailable,
@@ -27,7 +27,7 @@ from mediastore.transfers.errors import (
 from mediastore.transfers.ledger import Ledger, reason_of
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of
-from mediastore.transfers.streaming import store_stream
+from mediastore.transfers.streaming import Written, store_stream
 from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import shielded
 
@@ -44,10 +44,21 @@ class Coming(Struct, frozen=True, kw_only=True):
 
 class PartReceiver:
     def __init__(
-        self, database: Database, *, ledger: Ledger, registry: Registry, tickets: Tickets, idle_s: float, clock: Clock
+        self,
+        database: Database,
+        *,
+        ledger: Ledger,
+        completion: Completion,
+        registry: Registry,
+        tickets: Tickets,
+        max_bytes: int,
+        idle_s: float,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._ledger = ledger
+        self._completion = completion
+        self._max_bytes = max_bytes
         self._registry = registry
         self._tickets = tickets
         self._idle = timedelta(seconds=idle_s)
@@ -71,7 +82,7 @@ class PartReceiver:
         body. Raises `TicketWrong`, `SizeMismatch`, `DigestMismatch`, `UploadExpired` and what `ended` tells.
         """
         upload = await self._open(id, number, token, signed_digests)
-        planned = plan_of(upload).span(number)[1]
+        planned = size if upload.size is None else plan_of(upload).span(number)[1]
         if size is not None and size != planned:
             raise SizeMismatch(f"part {number} has {planned} bytes, not {size}", declared=planned, received=size)
         whole = plan_of(upload).count == 1
@@ -83,7 +94,7 @@ class PartReceiver:
         store = await self._registry.get(upload.store)
         if store.features.presigned:
             raise DirectUnavailable("the parts of this upload go to its store: use the URLs that it was begun with")
-        coming = await self._announce(upload, number=number, size=planned)
+        coming = await self._announce(upload, number=number, size=planned or 0)
         self._alive.add(coming.object)
         try:
             written = await store_stream(
@@ -93,9 +104,9 @@ class PartReceiver:
                 algorithms=upload.algorithms if whole else (),
                 size=planned,
                 claimed=claimed,
-                largest=planned,
+                largest=self._max_bytes if planned is None or upload.size is None else planned,
             )
-            await self._note(upload, coming, written.digests)
+            await self._note(upload, coming, written)
         except BaseException as error:
             await shielded(self._undo(upload, coming, reason_of(error)))
             raise
@@ -136,11 +147,15 @@ class PartReceiver:
             await part_queries.insert_part(connection, object=object, upload=upload.id, number=number, size=size)
         return Coming(object=object, key=key)
 
-    async def _note(self, upload: UploadRow, coming: Coming, digests: Mapping[str, str]) -> None:
+    async def _note(self, upload: UploadRow, coming: Coming, written: Written) -> None:
         async with self._database.transaction() as connection:
             there = await queries.keep_open(connection, upload.id, expires_at=self._clock() + self._idle)
-            if not there or not await part_queries.receive_part(connection, object=coming.object, checksums=digests):
+            if not there or not await part_queries.receive_part(
+                connection, object=coming.object, size=written.size, checksums=written.digests
+            ):
                 raise UploadEnded("this upload ended while the part came, or the part took too long", pid=upload.pid)
+            if upload.size is None:  # nobody will say that this was all
+                await self._completion.enqueue(connection, ARRIVED, upload.id, memory=upload.store_kind == "memory")
 
     async def _undo(self, upload: UploadRow, coming: Coming, reason: str) -> None:
         if not await self._ledger.give_up_part(coming.object, reason=reason):

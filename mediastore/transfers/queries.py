@@ -52,7 +52,8 @@ class UploadRow(Struct, frozen=True, kw_only=True):
     state: Literal["open", "verifying", "completed", "failed"]
     caller: str
     created_record: bool
-    size: int
+    size: int | None
+    """None where nobody knows before they come how many bytes there will be."""
     part_size: int | None
     s3_upload_id: str | None
     reason: str | None
@@ -247,6 +248,28 @@ async def newest_attempts(connection: Connection, pids: Sequence[str]) -> list[A
         pids,
     )
     return [Attempt(**row) for row in rows]
+
+
+async def unsized_uploads_of(connection: Connection, pids: Sequence[str], *, limit: int) -> list[UploadRow]:
+    """Open uploads to these records that nobody will complete, in the order in which they began."""
+    rows = await connection.fetch(
+        f"{UPLOADS} AND u.state = 'open' AND u.size IS NULL AND m.pid = ANY ($1) ORDER BY u.id LIMIT $2", pids, limit
+    )
+    return [UploadRow(**row) for row in rows]
+
+
+async def unsized_uploads_to_look_for(connection: Connection, *, limit: int) -> list[UploadRow]:
+    """Open uploads that nobody will complete: those of the last ten minutes, and of the older ones so many that, where this is
+    asked once a minute, each is looked for after a tenth more of its age.
+    """
+    rows = await connection.fetch(
+        f"""
+        {UPLOADS} AND u.state = 'open' AND u.size IS NULL
+            AND random() < 600 / greatest(extract(epoch FROM now() - u.created_at), 1) ORDER BY random() LIMIT $1
+        """,
+        limit,
+    )
+    return [UploadRow(**row) for row in rows]
 
 
 async def lock_open(connection: Connection, upload: UUID) -> bool:

@@ -40,13 +40,13 @@ class Requests:
         """One request with the whole content, to be sent before `end`."""
         if not store.features.presigned:
             return self._here(upload, site)
-        sign = store.presign_post if upload.method == "post" else store.presign_put
-        return await sign(
-            upload.landing_key or upload.key,
-            expires_s=self._left_s(end),
-            size=upload.size,
-            media_type=upload.media_type,
-            digests=upload.claimed,
+        key, expires_s = upload.landing_key or upload.key, self._left_s(end)
+        if upload.method == "post" and upload.size is not None:
+            return await store.presign_post(
+                key, expires_s=expires_s, size=upload.size, media_type=upload.media_type, digests=upload.claimed
+            )
+        return await store.presign_put(
+            key, expires_s=expires_s, size=upload.size, media_type=upload.media_type, digests=upload.claimed
         )
 
     async def parts(
@@ -108,9 +108,9 @@ class Requests:
 
     def _here(self, upload: UploadRow, site: Site) -> SignedRequest:
         if upload.method == "post":
-            token = self._tickets.part(upload.id, 1, upload.size)
+            token = self._tickets.part(upload.id, 1, upload.size or 0)
             return SignedRequest(method="POST", url=f"{site.api_url}/uploads/{upload.id}/form", fields={"token": token})
-        return self._put_here(upload, site, 1, upload.size)
+        return self._put_here(upload, site, 1, upload.size or 0)
 
     def _put_here(
         self, upload: UploadRow, site: Site, number: int, size: int, *, digests: Mapping[str, str] = {}
@@ -118,11 +118,12 @@ class Requests:
         listed = ",".join(f"{algorithm}:{digest}" for algorithm, digest in sorted(digests.items()))
         token = self._tickets.part(upload.id, number, size, digests=listed)
         url = f"{site.api_url}/uploads/{upload.id}/parts/{number}?token={token}" + (f"&digests={listed}" if listed else "")
-        return SignedRequest(method="PUT", url=url, headers={"Content-Length": str(size)})
+        return SignedRequest(method="PUT", url=url, headers={} if upload.size is None else {"Content-Length": str(size)})
 
 
 def plan_of(upload: UploadRow) -> Parts:
-    """The parts of an upload; one, of its whole size, where it is sent in one request."""
+    """The parts of an upload; one, of its whole size, where it is sent in one request, and of none where that is not known."""
+    size = upload.size or 0
     if upload.part_size is None:
-        return Parts(size=upload.size, part_size=max(upload.size, 1), count=1)
-    return plan_parts(upload.size, upload.part_size)
+        return Parts(size=size, part_size=max(size, 1), count=1)
+    return plan_parts(size, upload.part_size)

@@ -70,7 +70,8 @@ class Upload(Struct, frozen=True, kw_only=True):
     pid: str
     status: Literal["open", "verifying", "completed", "failed"]
     method: Method
-    size: int
+    size: int | None
+    """Null where it is not known before it comes; then the content is the record's as soon as it is found, without a call."""
     part_size: int | None
     token: str | None = None
     """Stands for a log-in in this upload's own calls, as `?token=`, until it ends. Told to who began it, and no one else."""
