@@ -257,6 +257,8 @@ class Services:
             batch=self.batch,
             search=self.search,
             uploads=self.uploads,
+            direct_uploads=self.direct_uploads,
+            arrivals=self.arrivals,
             links=self.links,
         )
         self.metrics = CollectorRegistry()

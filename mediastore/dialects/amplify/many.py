@@ -9,10 +9,11 @@ from msgspec import Raw
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog.batch import Batch
 from mediastore.catalog.bulk import Outcome
-from mediastore.catalog.errors import AnswerTooLarge, BatchUndone, RecordInvalid, RevisionMismatch
+from mediastore.catalog.errors import AnswerTooLarge, BatchUndone, RecordInvalid, RecordNotFound, RevisionMismatch
 from mediastore.catalog.schemas import Media
 from mediastore.catalog.search import Search
 from mediastore.catalog.search_schemas import SearchRequest, TagFilter
+from mediastore.catalog.service import Catalog
 from mediastore.dialects.amplify.records import Records, item, text_of
 from mediastore.dialects.amplify.refusals import failure
 from mediastore.dialects.amplify.schemas import (
@@ -27,6 +28,7 @@ from mediastore.dialects.amplify.schemas import (
     Pids,
 )
 from mediastore.errors import MediastoreError
+from mediastore.transfers.arrivals import Arrivals
 
 PAGE = 1000
 TRIES = 5
@@ -34,8 +36,20 @@ TRIES = 5
 
 
 class Many:
-    def __init__(self, *, records: Records, batch: Batch, search: Search, max_listed: int, max_answer_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        records: Records,
+        catalog: Catalog,
+        batch: Batch,
+        search: Search,
+        arrivals: Arrivals,
+        max_listed: int,
+        max_answer_bytes: int,
+    ) -> None:
         self._records = records
+        self._catalog = catalog
+        self._arrivals = arrivals
         self._batch = batch
         self._search = search
         self._max_listed = max_listed
@@ -63,9 +77,21 @@ class Many:
             return [], errors
         return await self._records.shown([outcome.media for outcome in outcomes if outcome.media], caller=caller), []
 
+    async def read_one(self, pid: str, *, caller: Caller) -> AmplifyMedia:
+        """The record, once it was looked for what has come for it. Raises `RecordNotFound` and `RecordGone`."""
+        media = await self._catalog.read(pid, caller=caller)
+        if await self._arrivals.look([pid]):
+            media = await self._catalog.read(pid, caller=caller)
+        shown = await self._records.shown([media], caller=caller)
+        if not shown:
+            raise RecordNotFound(f"the record {pid} went away just now", pid=pid)
+        return shown[0]
+
     async def read(self, pids: Pids, *, caller: Caller) -> list[AmplifyMedia]:
-        """Those that are there for this caller, in the order in which they were named."""
+        """Those that are there for this caller, in the order in which they were named, once it was looked for what has come."""
         outcomes = await self._read(pids, caller=caller)
+        if await self._arrivals.look([outcome.media.pid for outcome in outcomes if outcome.media]):
+            outcomes = await self._read(pids, caller=caller)
         for outcome in outcomes:
             if isinstance(outcome.error, AnswerTooLarge):
                 raise outcome.error

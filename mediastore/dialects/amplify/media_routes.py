@@ -7,10 +7,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog.errors import RecordNotFound
 from mediastore.catalog.service import Catalog
 from mediastore.dialects.amplify.many import Many
-from mediastore.dialects.amplify.records import Records
 from mediastore.dialects.amplify.refusals import refusal, status_of
 from mediastore.dialects.amplify.schemas import (
     AmplifyBulk,
@@ -92,15 +90,9 @@ async def delete_many(asked: Provided[Pids], account: Provided[Caller], amplify_
 
 
 @get("/media/{pid:path}", **speaks("amplify", refusals=OF_ONE), summary="Read a record")
-async def read(
-    request: AnyRequest, account: Provided[Caller], catalog: Provided[Catalog], amplify_records: Provided[Records]
-) -> AmplifyMedia:
+async def read(request: AnyRequest, account: Provided[Caller], amplify_many: Provided[Many]) -> AmplifyMedia:
     require(account.identity, "read", to="read records")
-    pid = tail(request)
-    shown = await amplify_records.shown([await catalog.read(pid, caller=account)], caller=account)
-    if not shown:
-        raise RecordNotFound(f"the record {pid} went away just now", pid=pid)
-    return shown[0]
+    return await amplify_many.read_one(tail(request), caller=account)
 
 
 @patch(

@@ -12,6 +12,8 @@ from mediastore.dialects.amplify.transfers import Transfers
 from mediastore.placement.directory import Directory
 from mediastore.placement.service import Placement
 from mediastore.settings import Settings
+from mediastore.transfers.arrivals import Arrivals
+from mediastore.transfers.direct import DirectUploads
 from mediastore.transfers.links import Links
 from mediastore.transfers.uploads import Uploads
 
@@ -27,6 +29,8 @@ class Amplify:
         batch: Batch,
         search: Search,
         uploads: Uploads,
+        direct_uploads: DirectUploads,
+        arrivals: Arrivals,
         links: Links,
     ) -> None:
         sharing = sharing_of(settings)
@@ -36,8 +40,10 @@ class Amplify:
         )
         many = Many(
             records=records,
+            catalog=catalog,
             batch=batch,
             search=search,
+            arrivals=arrivals,
             max_listed=settings.amplify_max_listed,
             max_answer_bytes=settings.max_answer_bytes,
         )
@@ -46,6 +52,7 @@ class Amplify:
             many=many,
             catalog=catalog,
             uploads=uploads,
+            direct_uploads=direct_uploads,
             links=links,
             max_json_bytes=settings.max_json_bytes,
             max_upload_bytes=settings.max_upload_bytes,

@@ -9,17 +9,14 @@ from litestar.status_codes import HTTP_200_OK
 
 from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
-from mediastore.catalog.errors import RecordNotFound
-from mediastore.catalog.service import Catalog
 from mediastore.dialects.amplify.base64_text import encoded, encoded_length
-from mediastore.dialects.amplify.records import Records
+from mediastore.dialects.amplify.many import Many
 from mediastore.dialects.amplify.refusals import answer_download, answer_upload
 from mediastore.dialects.amplify.schemas import (
     AmplifyDownloaded,
     AmplifyFailure,
     AmplifyLink,
     AmplifyLinked,
-    AmplifyMedia,
     AmplifyRefusal,
     AmplifyUpload,
     AmplifyUploaded,
@@ -59,10 +56,11 @@ async def upload(
     account: Provided[Caller],
     amplify_transfers: Provided[Transfers],
     limits: Provided[BodyLimits],
+    sites: Provided[Sites],
 ) -> AmplifyUploaded:
     require(account.identity, "write", to="upload")
     body = UploadBody(body_of(request, limits), longest=amplify_transfers.max_json_bytes)
-    return await amplify_transfers.receive(body, caller=account)
+    return await amplify_transfers.receive(body, caller=account, site=sites.of(request))
 
 
 @get(
@@ -74,13 +72,12 @@ async def upload(
 async def download(
     request: AnyRequest,
     account: Provided[Caller],
-    catalog: Provided[Catalog],
     downloads: Provided[Downloads],
-    amplify_records: Provided[Records],
+    amplify_many: Provided[Many],
 ) -> Response[AmplifyDownloaded]:
     require(account.identity, "read", to="download")
     pid = tail(request)
-    media = await shown(pid, account, catalog, amplify_records)
+    media = await amplify_many.read_one(pid, caller=account)
     found = await downloads.find(pid, version=None, caller=account)
     pieces = await downloads.stream(found, start=0, end=found.size)
     downloads.begun(found, caller=account)
@@ -99,15 +96,14 @@ async def download(
 async def link(
     request: AnyRequest,
     account: Provided[Caller],
-    catalog: Provided[Catalog],
     downloads: Provided[Downloads],
     links: Provided[Links],
     sites: Provided[Sites],
-    amplify_records: Provided[Records],
+    amplify_many: Provided[Many],
 ) -> AmplifyLink:
     require(account.identity, "read", to="download")
     pid = tail(request)
-    media = await shown(pid, account, catalog, amplify_records)
+    media = await amplify_many.read_one(pid, caller=account)
     found = await downloads.find(pid, version=None, caller=account)
     issued = await links.issue(found, caller=account, site=sites.of(request))
     return AmplifyLink(mediadata=media, presigned_get=issued.url)
@@ -130,13 +126,6 @@ async def links_of_many(
     if len(asked) > MOST_LINKS:
         raise BodyInvalid(f"{len(asked)} PIDs are too many for one call; send at most {MOST_LINKS}")
     return await amplify_transfers.links(asked, caller=account, site=sites.of(request))
-
-
-async def shown(pid: str, account: Caller, catalog: Catalog, records: Records) -> AmplifyMedia:
-    found = await records.shown([await catalog.read(pid, caller=account)], caller=account)
-    if not found:
-        raise RecordNotFound(f"the record {pid} went away just now", pid=pid)
-    return found[0]
 
 
 END = b'"}'

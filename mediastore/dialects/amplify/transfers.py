@@ -17,7 +17,8 @@ from mediastore.dialects.amplify.refusals import failure
 from mediastore.dialects.amplify.schemas import AmplifyLinked, AmplifyMediaWanted, AmplifyUploaded, Pids
 from mediastore.dialects.amplify.upload_body import UploadBody
 from mediastore.transfers.declared import OCTETS, About, Declared, about_record, always
-from mediastore.transfers.errors import DirectUnavailable, UploadTooLarge
+from mediastore.transfers.direct import Asker, DirectUploads
+from mediastore.transfers.errors import UploadTooLarge
 from mediastore.transfers.links import Link, Links
 from mediastore.transfers.requests import Site
 from mediastore.transfers.schemas import UrlAsked
@@ -37,6 +38,7 @@ class Transfers:
         many: Many,
         catalog: Catalog,
         uploads: Uploads,
+        direct_uploads: DirectUploads,
         links: Links,
         max_json_bytes: int,
         max_upload_bytes: int,
@@ -45,16 +47,16 @@ class Transfers:
         self._many = many
         self._catalog = catalog
         self._uploads = uploads
+        self._direct_uploads = direct_uploads
         self._links = links
         self.max_json_bytes = max_json_bytes
         """What a body may have beside its base64."""
         self._max_upload_bytes = max_upload_bytes
 
-    async def receive(self, body: UploadBody, *, caller: Caller) -> AmplifyUploaded:
-        """The bytes of this body as the content of its record, which is made where there is none."""
+    async def receive(self, body: UploadBody, *, caller: Caller, site: Site) -> AmplifyUploaded:
+        """The bytes of this body as the content of its record, made where there is none; without bytes, where to PUT them."""
         if not await body.begin():
-            body.asked()
-            raise DirectUnavailable("send the bytes as base64")
+            return await self._begun(body.asked().mediadata, asker=Asker(caller=caller, token=None, site=site))
         if body.asked_first:
             return await self._stored(body.asked(so_far=True).mediadata, body.content(), caller=caller)
         # Which store they go to stands behind them, and no byte goes anywhere before there is a row for it.
@@ -74,6 +76,11 @@ class Transfers:
             told = failure(pid, RecordNotFound(f"the record {pid} went away just now") if isinstance(outcome, Link) else outcome)
             linked.append(AmplifyLinked(pid=told.pid, error=told.error, msg=told.msg))
         return linked
+
+    async def _begun(self, wanted: AmplifyMediaWanted, *, asker: Asker) -> AmplifyUploaded:
+        about = await self._about(wanted, caller=asker.caller)
+        upload = await self._direct_uploads.begin_unsized(wanted.pid, about, asker=asker)
+        return AmplifyUploaded(status="PENDING", presigned_put=upload.url)
 
     async def _stored(self, wanted: AmplifyMediaWanted, content: AsyncIterator[bytes], *, caller: Caller) -> AmplifyUploaded:
         async with aclosing(content) as pieces:  # type: ignore[type-var]  # all our streams are generators
