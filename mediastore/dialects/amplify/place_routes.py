@@ -52,14 +52,14 @@ async def create_store(
     return amplify_records.store_shown(await amplify_records.store_named(asked, caller=account))
 
 
-@get("/store/{pk:int}", **speaks("amplify", refusals=OF_ONE), summary="Read a store")
+@get("/store/{pk:str}", **speaks("amplify", refusals=OF_ONE), summary="Read a store")
 async def read_store(
     pk: Number, account: Provided[Caller], directory: Provided[Directory], amplify_records: Provided[Records]
 ) -> AmplifyStore:
     return amplify_records.store_shown(numbered_place(await directory.places(caller=account), pk))
 
 
-@delete("/store/{pk:int}", **speaks("amplify", refusals=OF_ONE), summary="Delete a store that nothing is in")
+@delete("/store/{pk:str}", **speaks("amplify", refusals=OF_ONE), summary="Delete a store that nothing is in")
 async def delete_store(
     pk: Number, account: Provided[Caller], directory: Provided[Directory], placement: Provided[Placement]
 ) -> None:
@@ -95,13 +95,13 @@ async def create_s3_config(
     return config_shown(next(one for one in await directory.services(caller=account) if one.name == made.name))
 
 
-@get("/s3cfg/{pk:int}", **speaks("amplify", refusals=OF_ONE), summary="Read an S3 config, without its keys")
+@get("/s3cfg/{pk:str}", **speaks("amplify", refusals=OF_ONE), summary="Read an S3 config, without its keys")
 async def read_s3_config(pk: Number, account: Provided[Caller], directory: Provided[Directory]) -> AmplifyS3Config:
     return config_shown(numbered_service(await directory.services(caller=account), pk))
 
 
 @put(
-    "/s3cfg/{pk:int}",
+    "/s3cfg/{pk:str}",
     **speaks("amplify", body=AmplifyS3ConfigWanted, refusals=OF_ONE),
     status_code=HTTP_204_NO_CONTENT,
     summary="Replace an S3 config",
@@ -125,7 +125,7 @@ async def replace_s3_config(
     await placement.replace_s3_config(name, wanted, caller=account)
 
 
-@delete("/s3cfg/{pk:int}", **speaks("amplify", refusals=OF_ONE), summary="Delete an S3 config that no store uses")
+@delete("/s3cfg/{pk:str}", **speaks("amplify", refusals=OF_ONE), summary="Delete an S3 config that no store uses")
 async def delete_s3_config(
     pk: Number, account: Provided[Caller], directory: Provided[Directory], placement: Provided[Placement]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
 from mediastore import database
 from mediastore.accounts import errors as accounts
@@ -65,7 +65,15 @@ STATUSES: Mapping[type[Exception], int] = MappingProxyType(
 )
 """The nearest class of an error's ancestry decides."""
 
-FAILED_TRANSFER = (transfers.TransferError, stores.StoreError, placement.StoreDisabled, placement.QuotaExceeded)
+FAILED_TRANSFER = (
+    accounts.CredentialsWrong,
+    accounts.LoginRequired,
+    placement.QuotaExceeded,
+    placement.StoreDisabled,
+    stores.StoreError,
+    transfers.TransferError,
+)
+"""What is a failed transfer where bytes are sent or asked for, and so the 401 of those calls."""
 EXPECTED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "str": ("string_type", "Input should be a valid string"),
@@ -85,6 +93,10 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         return Response(AmplifyRefusal(detail=[field_fault(error)]), status_code=422)
     if isinstance(error, MediastoreError | stores.StoreError):
         return Response(refusal(error), status_code=status_of(request, error), headers=_headers(error))
+    if isinstance(error, ValidationException):
+        found = [item for item in error.extra or () if isinstance(item, dict)]
+        faults = [AmplifyFault(msg=item["message"], loc=["path", item["key"]], type="value_error") for item in found]
+        return Response(AmplifyRefusal(detail=faults), status_code=422)
     if isinstance(error, HTTPException) and error.status_code < 500:
         headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
         return Response(_said(str(error.detail)), status_code=error.status_code, headers=headers)
@@ -105,13 +117,13 @@ def answer_upload(request: Request[Any, Any, Any], error: Exception) -> Response
     """A transfer that failed is told in its own way; what is wrong with the record is refused like anywhere."""
     broken = isinstance(error, http.BodyInvalid) and error.fields.get("field") == "base64"
     if isinstance(error, MediastoreError | stores.StoreError) and (broken or isinstance(error, FAILED_TRANSFER)):
-        return Response(Failed(error=words(error)), status_code=401)
+        return Response(Failed(error=words(error)), status_code=401, headers=_headers(error))
     return answer_error(request, error)
 
 
 def answer_download(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, FAILED_TRANSFER):
-        return Response(failure(tail(request), error), status_code=401)
+        return Response(failure(tail(request), error), status_code=401, headers=_headers(error))
     return answer_error(request, error)
 
 

@@ -40,7 +40,7 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 MOST_LINKS = 1000
 """As in our own API: each is a statement or two, and a line of history."""
 UPLOAD = speaks("amplify", refusals={401: Failed, 403: AmplifyRefusal, 404: AmplifyRefusal, 422: AmplifyRefusal})
-OF_ONE = {401: AmplifyFailure, 404: AmplifyRefusal}
+OF_ONE = {401: AmplifyFailure, 404: AmplifyRefusal, 422: AmplifyRefusal}
 
 
 @post(

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.database import DatabaseServer
 from tests.dialects.amplify.scene import FOLDER, Client, b64, client_of, media
-from tests.server import Server
+from tests.server import Server, running_server
 
 
 def pid_of(request: pytest.FixtureRequest, suffix: str = "") -> str:
@@ -273,3 +275,35 @@ def test_h17_lists_are_bounded(client: Client) -> None:
     assert client.call("POST", "/media/search", {"tags": ["x"] * 101})[0] == 422
     assert client.call("POST", "/download/urls", ["nowhere"] * 1001)[0] == 422
     assert client.http.post("/media", content=b'{"pid": "' + b"x" * 17 * 1024 * 1024 + b'"}').status_code in {413, 422}
+
+
+def test_h17_odd_characters_are_no_error_of_the_servers(client: Client) -> None:
+    odd = "a\x00b"
+    calls: list[tuple[str, str, Any]] = [
+        ("POST", "/media", media(odd)),
+        ("POST", "/media", media("odd", tags=[odd])),
+        ("POST", "/media", media("odd", identifiers={"DEMO2": odd})),
+        ("POST", "/media", media("odd", store_config={"type": "DictStore", "bucket": odd * 30})),
+        ("POST", "/media/search", {"tags": [odd]}),
+        ("POST", "/identifier", {"name": odd}),
+        ("POST", "/upload", {"mediadata": media(odd), "base64": "aGVs"}),
+        ("POST", "/upload", {"mediadata": media(odd)}),
+        ("POST", "/login", {"username": odd, "password": odd}),
+    ]
+    for call in calls:
+        assert client.call(*call)[0] in {200, 401, 404, 422}, call
+    for path in ("/media/read", "/media/delete", "/download/urls"):
+        assert client.call("POST", path, [odd, "\U0001f600", "x" * 300])[0] == 200, path
+
+
+def test_the_api_can_lie_at_the_root(database_server: DatabaseServer, template_database: str) -> None:
+    settings = {"MEDIASTORE_DIALECTS": "amplify", "MEDIASTORE_AMPLIFY_PREFIX": "/"}
+    with database_server.database(template=template_database) as url, running_server(url, settings) as server:
+        with client_of(server) as client:
+            client.http.base_url = httpx.URL(f"{server.url}/api")
+            client.good("POST", "/identifier", {"name": "DEMO"})
+            client.good("POST", "/upload", {"mediadata": media("a/b"), "base64": b64(b"root")})
+            assert client.good("GET", "/media/a/b")["store_status"] == "READY"
+            assert client.good("GET", "/download/a/b")["base64"] == b64(b"root")
+        with server.client() as native:
+            assert native.get("/media/a/b").status_code == 200

@@ -81,4 +81,6 @@ def test_what_is_not_there_and_what_is_not_known(client: Client, server: Server)
         "/media/%ff",
         "/download/%ff",
     ):
-        assert client.http.get(path).status_code in {404, 422}, path
+        answer = client.http.get(path)
+        assert answer.status_code in {404, 422}, path
+        assert list(answer.json()) == ["detail"]

@@ -214,5 +214,8 @@ def test_who_only_reads_uploads_nothing(server: Server, client: Client, pid: str
         assert rita.call("POST", "/upload", {"mediadata": media(pid + "2"), "base64": b64(b"abc")})[0] == 403
         assert rita.call("POST", "/upload", {"mediadata": media(pid + "2")})[0] == 403
     with client_of(server, "") as nobody:
-        for method, path in (("POST", "/upload"), ("GET", f"/download/{pid}"), ("GET", f"/download/url/{pid}")):
-            assert nobody.call(method, path)[0] == 401
+        status, told = nobody.call("POST", "/upload", {"mediadata": media(pid)})
+        assert (status, list(told)) == (401, ["error"])
+        for path in (f"/download/{pid}", f"/download/url/{pid}"):
+            status, told = nobody.call("GET", path)
+            assert (status, list(told), told["pid"]) == (401, ["pid", "error", "msg"], pid)
