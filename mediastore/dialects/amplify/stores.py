@@ -21,6 +21,8 @@ KINDS: Mapping[str, str] = MappingProxyType({"BucketStore": "s3", "FilesystemSto
 TYPES: Mapping[str, str] = MappingProxyType({kind: type for type, kind in KINDS.items()})
 NOT_HERE = frozenset({"HashdirStore", "ZipStore", "SqliteStore"})
 PREFIXES: Mapping[str, str] = MappingProxyType({"filesystem": "amplify-fs-", "memory": "amplify-dict-"})
+LONG_FOLDER = "amplify-fs_"
+"""Begins the name of a store whose bucket is too long to be in it."""
 LONGEST_NAME = 63
 _PLAIN = re.compile(r"[a-z0-9.-]")
 _SPELLED = re.compile(r"_([0-9a-f]{2})")
@@ -70,20 +72,21 @@ def draft(wanted: AmplifyStoreWanted, services: Sequence[Service], *, roots: Seq
             raise StoreInvalid(f"the bucket {wanted.bucket[:80]!r} of a DictStore is too long a name")
         return StoreCreate(name=name, kind=kind)
     if len(name) > LONGEST_NAME:
-        name = f"amplify-fs_{_digest(wanted.bucket)}"
+        name = f"{LONG_FOLDER}{_digest(wanted.bucket)}"
     return StoreCreate(name=name, kind=kind, path=folder(wanted.bucket, roots))
 
 
 def shown(place: Place, *, roots: Sequence[Path]) -> AmplifyStore:
-    """The store in the words of this API. Where a folder lies on this machine is nobody's business but below the roots."""
+    """The store in the words of this API. Where the first root lies on this machine is nobody's business."""
     type, bucket, url = TYPES.get(place.kind, place.kind), place.name, ""
     prefix = PREFIXES.get(place.kind)
     if prefix is not None and place.name.startswith(prefix):
         bucket = _read(place.name.removeprefix(prefix))
     elif place.kind == "s3" and not place.prefix and place.endpoint_url and place.bucket:
         bucket, url = place.bucket, place.endpoint_url
-    elif place.name.startswith("amplify-fs_") and place.path is not None:
-        bucket = "/" + os.path.relpath(place.path, next(root for root in roots if Path(place.path).is_relative_to(root)))
+    elif place.name.startswith(LONG_FOLDER) and place.path is not None:
+        below = Path(place.path).is_relative_to(roots[0])
+        bucket = f"/{Path(place.path).relative_to(roots[0])}" if below else place.path
     return AmplifyStore(pk=place.id, type=type, bucket=bucket, s3_url=url)
 
 
