@@ -16,7 +16,7 @@ from mediastore import database
 from mediastore.accounts import errors as accounts
 from mediastore.catalog import errors as catalog
 from mediastore.clock import MomentInvalid
-from mediastore.dialects.amplify.schemas import AmplifyFailure, AmplifyFault, AmplifyRefusal, Failed
+from mediastore.dialects.amplify.schemas import AmplifyFailed, AmplifyFailure, AmplifyFault, AmplifyRefusal
 from mediastore.errors import MediastoreError, SettingInvalid
 from mediastore.http import errors as http
 from mediastore.http.paths import tail
@@ -109,7 +109,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
 
 def answer_log_in(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, accounts.CredentialsWrong | accounts.LoginSlowedDown):
-        return Response(Failed(error=words(error)), status_code=status_of(request, error), headers=_headers(error))
+        return Response(AmplifyFailed(error=words(error)), status_code=status_of(request, error), headers=_headers(error))
     return answer_error(request, error)
 
 
@@ -117,7 +117,7 @@ def answer_upload(request: Request[Any, Any, Any], error: Exception) -> Response
     """A transfer that failed is told in its own way; what is wrong with the record is refused like anywhere."""
     broken = isinstance(error, http.BodyInvalid) and error.fields.get("field") == "base64"
     if isinstance(error, MediastoreError | stores.StoreError) and (broken or isinstance(error, FAILED_TRANSFER)):
-        return Response(Failed(error=words(error)), status_code=401, headers=_headers(error))
+        return Response(AmplifyFailed(error=words(error)), status_code=401, headers=_headers(error))
     return answer_error(request, error)
 
 

@@ -9,20 +9,20 @@ from mediastore.accounts.schemas import Caller, LoginRequest
 from mediastore.accounts.service import Accounts
 from mediastore.dialects.amplify import media_routes, place_routes, transfer_routes, update_routes
 from mediastore.dialects.amplify.refusals import answer_error, answer_log_in
-from mediastore.dialects.amplify.schemas import AmplifyLogin, AmplifyRefusal, AmplifyToken, Failed, Hello
+from mediastore.dialects.amplify.schemas import AmplifyFailed, AmplifyHello, AmplifyLogin, AmplifyRefusal, AmplifyToken
 from mediastore.dialects.amplify.sharing import Sharing
 from mediastore.dialects.faces import speaks
 from mediastore.http.provided import Provided
 
 
 @get("/hello", **speaks("amplify"), security=ANYONE, summary="Say hello")
-async def hello() -> Hello:
-    return Hello(msg="Hello, world!")
+async def hello() -> AmplifyHello:
+    return AmplifyHello(msg="Hello, world!")
 
 
 @post(
     "/login",
-    **speaks("amplify", body=AmplifyLogin, refusals={401: Failed, 422: AmplifyRefusal, 429: Failed}),
+    **speaks("amplify", body=AmplifyLogin, refusals={401: AmplifyFailed, 422: AmplifyRefusal, 429: AmplifyFailed}),
     status_code=HTTP_200_OK,
     security=ANYONE,
     exception_handlers={Exception: answer_log_in},

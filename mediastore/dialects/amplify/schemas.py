@@ -13,7 +13,7 @@ Pids: TypeAlias = list[str]
 Pk: TypeAlias = int
 
 
-class Hello(Struct, frozen=True, kw_only=True):
+class AmplifyHello(Struct, frozen=True, kw_only=True):
     """What anyone is greeted with."""
 
     msg: str
@@ -28,7 +28,7 @@ class AmplifyToken(Struct, frozen=True, kw_only=True):
     token: str
 
 
-class Failed(Struct, frozen=True, kw_only=True):
+class AmplifyFailed(Struct, frozen=True, kw_only=True):
     """A log-in or an upload that failed."""
 
     error: str

@@ -14,13 +14,13 @@ from mediastore.dialects.amplify.many import Many
 from mediastore.dialects.amplify.refusals import answer_download, answer_upload
 from mediastore.dialects.amplify.schemas import (
     AmplifyDownloaded,
+    AmplifyFailed,
     AmplifyFailure,
     AmplifyLink,
     AmplifyLinked,
     AmplifyRefusal,
     AmplifyUpload,
     AmplifyUploaded,
-    Failed,
     Pids,
 )
 from mediastore.dialects.amplify.transfers import Transfers
@@ -39,7 +39,7 @@ from mediastore.transfers.sites import Sites
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 MOST_LINKS = 1000
 """As in our own API: each is a statement or two, and a line of history."""
-UPLOAD = speaks("amplify", refusals={401: Failed, 403: AmplifyRefusal, 404: AmplifyRefusal, 422: AmplifyRefusal})
+UPLOAD = speaks("amplify", refusals={401: AmplifyFailed, 403: AmplifyRefusal, 404: AmplifyRefusal, 422: AmplifyRefusal})
 OF_ONE = {401: AmplifyFailure, 404: AmplifyRefusal, 422: AmplifyRefusal}
 
 
