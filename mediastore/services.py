@@ -32,12 +32,8 @@ from mediastore.catalog.service import Catalog
 from mediastore.catalog.turns import Turns
 from mediastore.clock import Clock, utc_now
 from mediastore.database import Database, DatabaseError
-from mediastore.dialects.bitstore.arrivals import ARRIVAL, LOOK_AGAIN, Arrivals
-from mediastore.dialects.bitstore.keys import KeyPattern
-from mediastore.dialects.bitstore.service import Bitstore
-from mediastore.dialects.staging.uploads import StagedUploads
-from mediastore.dialects.amplify.parts import Amplify
 from mediastore.dialects.amplify.sharing import sharing_of
+from mediastore.dialects.spoken import Dialects
 from mediastore.errors import SettingInvalid
 from mediastore.events.reads import ReadAudit
 from mediastore.events.schemas import NOT_A_PERSON
@@ -82,7 +78,6 @@ from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import Uploads
 from stores.kinds import StoreKind, load_kinds
 
-DAY_S = 86_400
 RETRY_START_S = 2
 LEASE_CHECK_S = 1
 AUDIT_EVERY_S = 1
@@ -247,26 +242,19 @@ class Services:
         )
         self._register(drafts, clock=clock)
         self._keep(purger, clock=clock)
-        self._speak(settings, tickets, clock=clock)
+        self._speak(tickets, clock=clock)
         self.housekeeping = Housekeeping(self.database, log_ttl_s=settings.job_log_ttl_s)
-        self.amplify = Amplify(
-            self.database,
-            settings,
-            placement=self.placement,
-            catalog=self.catalog,
-            batch=self.batch,
-            search=self.search,
-            uploads=self.uploads,
-            direct_uploads=self.direct_uploads,
-            arrivals=self.arrivals,
-            links=self.links,
-        )
         self.metrics = CollectorRegistry()
         kinds_of_jobs = [job.name for job in self.job_list()] + [schedule.name for schedule in self.schedule_list()]
         self.backlog = Backlog(self.database, jobs=kinds_of_jobs)
         self.health = Health(
             self.database, registry=self.registry, jobs=JobMetrics(kinds_of_jobs), upkeep=UpkeepMetrics(), metrics=self.metrics
         )
+        self._loop(lease)
+
+    def _loop(self, lease: MemoryLease) -> None:
+        """Wire what each server does again and again, however many there are."""
+        settings = self.settings
         self._cleaning = Loop("cleanup", self.cleanup.run_once, interval_s=settings.cleanup_interval_s)
         self._living = Loop("uploads", self._show_life, interval_s=settings.upload_stale_s / 4)
         self._leasing = Loop("memory leases", lease.keep, interval_s=LEASE_CHECK_S)
@@ -342,51 +330,28 @@ class Services:
             clock=clock,
         )
 
-    def _speak(self, settings: Settings, tickets: Tickets, *, clock: Clock) -> None:
+    def _speak(self, tickets: Tickets, *, clock: Clock) -> None:
         """Wire what other systems' APIs need beside ours: dialects."""
-        self.staged = StagedUploads(
+        self.dialects = Dialects(
+            self.database,
+            self.settings,
+            placement=self.placement,
+            registry=self.registry,
             catalog=self.catalog,
+            batch=self.batch,
             search=self.search,
+            credentials=self.credentials,
             uploads=self.uploads,
+            direct_uploads=self.direct_uploads,
+            named_forms=self.named_forms,
+            arrivals=self.arrivals,
+            part_receiver=self.part_receiver,
+            completion=self.completion,
             downloads=self.downloads,
             links=self.links,
-            store=settings.staging_store,
-            ttl_s=settings.staging_ttl_s,
-            prefix=settings.staging_prefix,
-        )
-        self.bitstore_arrivals = Arrivals(
-            self.database,
-            completion=self.completion,
-            credentials=self.credentials,
-            registry=self.registry,
             fixity=self.fixity,
+            tickets=tickets,
             jobs=self.jobs,
-            grace_s=settings.upload_grace_s,
-            clock=clock,
-        )
-        self.bitstore = Bitstore(
-            self.database,
-            named_forms=self.named_forms,
-            arrivals=self.bitstore_arrivals,
-            part_receiver=self.part_receiver,
-            catalog=self.catalog,
-            downloads=self.downloads,
-            links=Links(
-                self.database,
-                downloads=self.downloads,
-                registry=self.registry,
-                tickets=tickets,
-                credentials=self.credentials,
-                ttl_s=DAY_S,
-                audit=settings.audit_access,
-                clock=clock,
-            ),
-            registry=self.registry,
-            store=settings.bitstore_store or settings.default_store,
-            pattern=KeyPattern(settings.bitstore_key_pattern),
-            pid_prefix=settings.bitstore_pid_prefix,
-            object_acls=settings.bitstore_object_acls,
-            max_files=settings.bitstore_max_files,
             clock=clock,
         )
 
@@ -403,8 +368,7 @@ class Services:
             Job(name=CHECK, run=self.upkeep.check_fixity),
             Job(name=ADOPT, run=self.findings.adopt),
             Job(name=INDEX, run=self.metadata_fields.index),
-            Job(name=ARRIVAL, run=self.bitstore_arrivals.arrival),
-            Job(name=LOOK_AGAIN, run=self.bitstore_arrivals.look_again),
+            *self.dialects.job_list,
         ]
 
     def schedule_list(self) -> list[Schedule]:

@@ -53,7 +53,6 @@ class Credentials:
         self._remembered: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
         """By hash: a credential is not kept."""
         self._common_groups = common_groups
-        self._remembered: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
 
     async def identify(self, credential: str) -> Identity:
         """Who holds this API key or access token. Raises `CredentialsWrong`."""
@@ -157,8 +156,7 @@ class Credentials:
     async def _by_token(self, credential: str) -> Identity:
         if (issuer := self._issuers.of(credential)) is not None:
             who = await issuer.read(credential)
-            return structs.replace(_identity(await self._foreigners.account(who), ALL_SCOPES), limits=who.limits)
-            return self._identity(await self._foreigners.account(await issuer.read(credential)), ALL_SCOPES)
+            return structs.replace(self._identity(await self._foreigners.account(who), ALL_SCOPES), limits=who.limits)
         claims = self._tokens.read(credential)
         async with self._database.connection() as connection:
             account = await queries.account_by_name(connection, claims.sub)

@@ -176,6 +176,7 @@ class NamedForms:
     async def _signed(self, wanted: Wanted, upload: UploadRow, store: Store, site: Site, *, end: datetime) -> SignedRequest:
         if not store.features.presigned:
             return await self._requests.whole(upload, store, site, end=end)
+        assert upload.size is not None  # noqa: S101 - only uploads by a plain PUT have none
         return await store.presign_post(
             upload.key,
             expires_s=max(1, int((end - self._clock()).total_seconds())),

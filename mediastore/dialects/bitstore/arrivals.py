@@ -51,7 +51,7 @@ class LookAgainJob(Struct, frozen=True, kw_only=True):
     """What the store said before the bytes were verified."""
 
 
-class Arrivals:
+class FormArrivals:
     def __init__(
         self,
         database: Database,

@@ -18,7 +18,7 @@ from mediastore.catalog.schemas import Checksum, Media, Version
 from mediastore.catalog.service import Catalog
 from mediastore.clock import Clock
 from mediastore.database import Database
-from mediastore.dialects.bitstore.arrivals import Arrivals
+from mediastore.dialects.bitstore.arrivals import FormArrivals
 from mediastore.dialects.bitstore.keys import File, KeyPattern, checked_file
 from mediastore.dialects.bitstore.schemas import AuthorizeAsked, FileAsked, FileOffered
 from mediastore.http.errors import RequestError
@@ -68,7 +68,7 @@ class Bitstore:
         database: Database,
         *,
         named_forms: NamedForms,
-        arrivals: Arrivals,
+        arrivals: FormArrivals,
         part_receiver: PartReceiver,
         catalog: Catalog,
         downloads: Downloads,
@@ -169,7 +169,7 @@ class Bitstore:
                 ended = await queries.upload_by_id(connection, upload)
             if ended is None or ended.state != "completed":
                 raise
-            read = await digest_stream(_up_to(body, ended.size), ended.claimed)
+            read = await digest_stream(_up_to(body, ended.size or 0), ended.claimed)
             if read.digests != ended.claimed:
                 raise DigestMismatch("these bytes are not those that were declared") from None
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mediastore.dialects.bitstore.arrivals import ARRIVAL, LATEST_S, LOOK_AGAIN, SOONEST_S, Arrivals
+from mediastore.dialects.bitstore.arrivals import ARRIVAL, LATEST_S, LOOK_AGAIN, SOONEST_S, FormArrivals
 from mediastore.jobs.errors import RetryLater
 from mediastore.transfers.completion import UploadJob
 from mediastore.transfers.named_forms import Offer
@@ -25,8 +25,8 @@ async def scene(database_url: str, tmp_path: Path, ministack: S3Access) -> Async
         yield scene
 
 
-def arrivals(scene: Scene) -> Arrivals:
-    return scene.services.bitstore_arrivals
+def arrivals(scene: Scene) -> FormArrivals:
+    return scene.services.dialects.form_arrivals
 
 
 async def jobs(scene: Scene, name: str) -> list[bytes]:
