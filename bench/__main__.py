@@ -7,6 +7,7 @@ from time import monotonic
 
 import msgspec
 
+from bench.client import CLIENT_ROWS
 from bench.direct import DIRECT_ROWS
 from bench.files import FILE_ROWS
 from bench.memory import MEMORY_ROWS
@@ -24,6 +25,7 @@ ROWS: list[Row] = [
     *FILE_ROWS,
     *S3_ROWS,
     *DIRECT_ROWS,
+    *CLIENT_ROWS,
     *SWEEP_ROWS,
     *RECONCILE_ROWS,
     *SEARCH_ROWS,

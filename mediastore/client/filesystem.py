@@ -10,14 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fsspec.caching import register_cache
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from mediastore.catalog.schemas import Media
 from mediastore.client.client import Client
 from mediastore.client.errors import Gone, NotAllowed, NotFound, NotLoggedIn
+from mediastore.client.read_ahead import GrowingReadAhead
 
-BLOCK = 4 * 1024 * 1024
+BLOCK = 8 * 1024 * 1024
+"""What is read ahead, at most."""
 PAGE = 1_000
+register_cache(GrowingReadAhead, clobber=True)
 
 
 class MediastoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec brings no types
@@ -122,7 +126,7 @@ class MediastoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec 
         if mode != "rb":
             raise NotImplementedError(f"mode {mode!r}: contents are read, or written anew; nothing is changed in place")
         size = BLOCK if block_size in {None, "default"} else int(block_size or BLOCK)
-        return Read(self, pid, "rb", block_size=size, cache_options=cache_options, **kwargs)
+        return Read(self, pid, "rb", block_size=size, cache_options=cache_options, **{"cache_type": "growing", **kwargs})
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         pid = self._strip_protocol(path)
