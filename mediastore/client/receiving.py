@@ -82,11 +82,20 @@ class Receiving:
     async def _write(self, answer: Response, file: BinaryIO, digest: "hashlib._Hash") -> None:
         if file.tell() and answer.status_code == RANGE_IGNORED:
             raise FileUnfit(f"the store of {self._wanted.pid} gives no ranges; remove {self.part} and get it anew")
-        async for piece in answer.aiter_raw(PIECE):
-            if file.tell() + len(piece) > self._wanted.size:
-                raise self._wrong(f"more than {self._wanted.size} bytes came")
-            await asyncio.to_thread(_both, file, digest, piece)
-            self._progress.add(len(piece))
+        size, behind = file.tell(), asyncio.Future[None]()
+        behind.set_result(None)
+        try:
+            async for piece in answer.aiter_raw(PIECE):
+                size += len(piece)
+                if size > self._wanted.size:
+                    raise self._wrong(f"more than {self._wanted.size} bytes came")
+                await behind
+                # One piece is written and hashed while the next comes in.
+                behind = asyncio.ensure_future(asyncio.to_thread(_both, file, digest, piece))
+                self._progress.add(len(piece))
+        finally:
+            await asyncio.wait([behind])
+        behind.result()
 
     def _check(self, digest: "hashlib._Hash") -> None:
         algorithm = self._wanted.algorithm

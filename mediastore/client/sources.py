@@ -107,11 +107,18 @@ def source_of(given: Puttable) -> Source:
 
 
 async def pieces(source: Source, start: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes [start, end), a piece at a time."""
-    while start < end:
-        piece = await source.read(start, min(end, start + PIECE))
-        start += len(piece)
-        yield piece
+    """The bytes [start, end), a piece at a time; the next is read while one is used."""
+    ahead = None
+    try:
+        for begin in range(start, end, PIECE):
+            after = begin + PIECE
+            piece = await (ahead or source.read(begin, min(end, after)))
+            ahead = asyncio.ensure_future(source.read(after, min(end, after + PIECE))) if after < end else None
+            yield piece
+    finally:
+        if ahead is not None:
+            await asyncio.wait([ahead])
+            ahead.exception()
 
 
 async def sha256_of(source: Source) -> str:
