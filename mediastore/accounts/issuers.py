@@ -104,11 +104,12 @@ class Issuer:
                 meant = _words(claims.get(config.audience_claim))
                 if bool(meant) if config.audience is None else config.audience not in meant:
                     raise jwt.InvalidAudienceError
+            expires_at = float(claims.get("exp", inf))
         except jwt.ExpiredSignatureError as error:
             raise CredentialsWrong("the access token has expired; log in again") from error
         except jwt.InvalidAudienceError as error:
             raise CredentialsWrong("the access token is not meant for this server") from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise CredentialsWrong(f"the access token is not a valid one of {config.name}") from error
         return Foreigner(
             issuer=config.name,
@@ -116,7 +117,7 @@ class Issuer:
             role=self._role(claims),
             groups=self._groups(claims),
             limits=self._limits(claims),
-            expires_at=float(claims.get("exp", inf)),
+            expires_at=expires_at,
         )
 
     def _required(self) -> list[str]:

@@ -52,6 +52,8 @@ class Published(ABC):
     def __init__(self, url: str) -> None:
         self._url = url
         self._read_at = self._asked_at = float("-inf")
+        self._answered = False
+        """Whether it told its keys when it was asked last; else nobody here knows which keys it has."""
         self._asking = asyncio.Lock()
         self._log = structlog.get_logger("mediastore.accounts")
 
@@ -62,6 +64,8 @@ class Published(ABC):
                 if monotonic() - self._asked_at > PAUSE_S:
                     await self._ask()
             found = self._find(kid)
+        if found is None and not self._answered:
+            raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again")
         if found is None:
             raise CredentialsWrong("the access token is signed by a key that its issuer does not have; log in again there")
         return found
@@ -81,11 +85,10 @@ class Published(ABC):
         self._asked_at = monotonic()
         try:
             self._take(await asyncio.to_thread(self._fetch))
-            self._read_at = monotonic()
+            self._read_at, self._answered = monotonic(), True
         except (URLError, OSError, HTTPException, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
+            self._answered = False
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
-            if monotonic() - self._read_at > STALE_S:
-                raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again") from error
 
     def _fetch(self) -> Any:
         return self._body("*/*")

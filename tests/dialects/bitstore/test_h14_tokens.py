@@ -32,6 +32,7 @@ BAD: dict[str, Callable[[], str]] = {
     "another audience": lambda: token("eve", service="source"),
     "no audience": lambda: token("eve", service=None),
     "expired": lambda: token("eve", exp=int(time.time()) - 10),
+    "an end beyond all numbers": lambda: token("eve", exp=10**400),
     "no name": lambda: token(""),
     "a name that leads out": lambda: token("../eve"),
     "our own issuer": lambda: token("eve", iss="mediastore"),
