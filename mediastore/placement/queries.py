@@ -248,24 +248,28 @@ async def lock_share(connection: Connection, store: int, *, owner: str) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", f"share {owner}", store)
 
 
-async def share_of_owner(connection: Connection, store: int, *, owner: str, public: bool) -> int:
+async def share_of_owner(connection: Connection, store: int, *, owner: str, public: bool, joining: int | None) -> int:
     """Bytes of an owner's public records in a store, or of all others: stored, reserved by uploads that have not ended, and in
-    quarantine. An upload counts where its record will be when it is completed."""
+    quarantine. An upload counts where its record will be when it is completed, and what the record has counts there, too: it goes
+    along. So does that of the record `joining`, if any."""
     size: int = await connection.fetchval(
         """
-        SELECT (
-            SELECT coalesce(sum(o.size), 0) FROM media m JOIN stored_object o ON o.media = m.id
-            WHERE m.owner = $2 AND o.store = $1 AND o.state = 'stored' AND (m.access = 'public') = $3
-        )::bigint + (
-            SELECT coalesce(sum(u.reserved), 0)
+        WITH coming AS (
+            SELECT o.media, u.reserved
             FROM upload u JOIN stored_object o ON o.id = u.stored_object JOIN media m ON m.id = o.media
             WHERE (u.state IN ('open', 'verifying') OR u.state = 'failed' AND o.state = 'quarantined')
                 AND o.store = $1 AND m.owner = $2 AND (coalesce(u.about ->> 'access', m.access) = 'public') = $3
-        )::bigint
+        )
+        SELECT (
+            SELECT coalesce(sum(o.size), 0) FROM media m JOIN stored_object o ON o.media = m.id
+            WHERE m.owner = $2 AND o.store = $1 AND o.state = 'stored'
+                AND ((m.access = 'public') = $3 OR m.id = $4 OR m.id IN (SELECT media FROM coming))
+        )::bigint + (SELECT coalesce(sum(reserved), 0) FROM coming)::bigint
         """,
         store,
         owner,
         public,
+        joining,
     )
     return size
 

@@ -70,14 +70,17 @@ async def reserve(connection: Connection, store: StoreRow, *, owner: str, size: 
             )
 
 
-async def reserve_share(connection: Connection, store: StoreRow, *, owner: str, public: bool, size: int, most: int) -> None:
+async def reserve_share(
+    connection: Connection, store: StoreRow, *, owner: str, public: bool, joining: int | None, size: int, most: int
+) -> None:
     """Raise `AllowanceExceeded` unless this owner's public, or other, records in the store have room for so much more in `most`.
 
-    As with `reserve`, the row for the upload is the promise; until the transaction ends the same owner gets no other.
+    `joining`: a record that is among the others, and comes along with all that it has. As with `reserve`, the row for the upload
+    is the promise; until the transaction ends the same owner gets no other.
     """
     await queries.lock_share(connection, store.id, owner=owner)
-    taken = await queries.share_of_owner(connection, store.id, owner=owner, public=public)
-    if size > 0 and taken + size > most:
+    taken = await queries.share_of_owner(connection, store.id, owner=owner, public=public, joining=joining)
+    if (size > 0 or joining is not None) and taken + size > most:
         kind = "public" if public else "private"
         raise AllowanceExceeded(
             f"{owner} may have {most} bytes in {kind} records, and has or has reserved {taken}: {size} more do not fit",

@@ -301,7 +301,9 @@ class Ledger:
             await reserve(connection, store, owner=owner, size=declared.size or 0)
             if plan is not None and plan.allowance is not None:
                 public = access == "public"
-                await reserve_share(connection, store, owner=owner, public=public, size=declared.size or 0, most=plan.allowance)
+                joining = media if row is not None and public is not (row.access == "public") else None
+                size, most = declared.size or 0, plan.allowance
+                await reserve_share(connection, store, owner=owner, public=public, joining=joining, size=size, most=most)
             return await self._intend(
                 connection,
                 pid,

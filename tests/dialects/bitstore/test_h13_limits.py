@@ -1,5 +1,6 @@
 """Limits of storage, as the token says them, also when everything comes at once."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -53,6 +54,31 @@ def test_h13_a_request_that_is_refused_reserves_nothing(server: Server) -> None:
     many = {name: item for number in range(5) for name, item in one(f"f{number}").items()}
     assert walter.ask(many).status_code == 403
     walter.authorize({name: many[name] for name in list(many)[:3]})
+
+
+@pytest.mark.parametrize("most", [b"", b"x"], ids=["empty", "small"])
+def test_h13_what_another_findability_takes_along_counts_where_it_goes(server: Server, admin: httpx.Client, most: bytes) -> None:
+    """A record's old versions are as public as it is: they go from one limit to the other with the next one."""
+    mover = Client(server, f"mover-{len(most)}", private_mb=0.1, public_mb=0.15)
+    mover.push(TENTH, name="a", findability="private")
+    becomes(admin, f"rawstore/{mover.userid}/d/data/a", "ready")
+    mover.push(most, name="a")
+    deadline = time.monotonic() + 30
+    while admin.get(f"/media/rawstore/{mover.userid}/d/data/a").json()["version"] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    mover.push(TENTH, name="b", findability="private")
+    becomes(admin, f"rawstore/{mover.userid}/d/data/b", "ready")
+    assert mover.ask({"data/b": one("b", most)["b"]}).status_code == 403, "with what it has, it is more than may be public"
+
+
+def test_h13_what_is_about_to_move_counts_there_already(server: Server, admin: httpx.Client) -> None:
+    mover = Client(server, "mover-both", private_mb=0.2, public_mb=0.15)
+    for name in ("a", "b"):
+        mover.push(TENTH, name=name, findability="private")
+        becomes(admin, f"rawstore/mover-both/d/data/{name}", "ready")
+    answers = [mover.ask({f"data/{name}": one(name, b"x")[name]}).status_code for name in ("a", "b")]
+    assert answers == [200, 403]
 
 
 def test_h13_completed_twice_at_once(server: Server, admin: httpx.Client) -> None:
