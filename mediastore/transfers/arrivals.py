@@ -11,7 +11,7 @@ from mediastore.database import Database
 from mediastore.errors import MediastoreError
 from mediastore.jobs.errors import RetryLater
 from mediastore.transfers import queries
-from mediastore.transfers.completion import FINAL, SOONEST_S, Completion, UploadJob
+from mediastore.transfers.completion import BELIEVED_AFTER, FINAL, SOONEST_S, Completion, UploadJob
 from mediastore.transfers.errors import UploadIncomplete
 from mediastore.transfers.ledger import Ledger, reason_of
 from mediastore.transfers.queries import UploadRow
@@ -80,7 +80,7 @@ class Arrivals:
         except UploadIncomplete:
             pass
         except (StoreError, MediastoreError) as error:
-            if not isinstance(error, FINAL):
+            if not isinstance(error, FINAL) or type(error) in BELIEVED_AFTER:  # a store may be slow to show what it has
                 self._log.warning("upload not completed yet", upload=str(upload.id), pid=upload.pid, reason=error.message)
                 return error
             await self._ledger.give_up(upload.id, upload.media, reason=reason_of(error), withdraw=False, problem=error)

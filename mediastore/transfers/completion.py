@@ -92,6 +92,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """What the store just said of the object in place."""
     object: int | None = None
     """Of the one object that was written by this server, and can become the content as it is."""
+    size: int | None = None
+    """How many bytes of it passed."""
     digests: Mapping[str, str] = {}
     """Which this server computed as those bytes came, lower-case hex by algorithm."""
 
@@ -278,7 +280,7 @@ class Completion:
         if count > 1:
             return Source(in_place=False, keys=keys)
         digests = msgspec.json.decode(there[0].checksums, type=dict[str, str])
-        return Source(in_place=False, keys=keys, object=there[0].object, digests=digests)
+        return Source(in_place=False, keys=keys, object=there[0].object, size=there[0].size, digests=digests)
 
     async def _put_together(self, upload: UploadRow, store: Store, parts: Mapping[int, str] | None) -> ObjectInfo:
         plan = plan_of(upload)
@@ -336,7 +338,8 @@ class Completion:
         missing = set(upload.algorithms) - set(source.digests)
         read = await digest_stream(store.read(key), missing) if missing else None
         digests = {**source.digests, **(read.digests if read else {})}
-        compare(size=upload.size, claimed=upload.claimed, received=info.size, digests=digests)
+        size = source.size if upload.size is None else upload.size
+        compare(size=size, claimed=upload.claimed, received=info.size, digests=digests)
         return Stored(object=object, size=info.size, checksums=self._by_server(digests))
 
     async def _read(self, upload: UploadRow, store: Store, source: Source) -> Stored:
@@ -361,7 +364,7 @@ class Completion:
         missing = set(upload.algorithms) - set(attested)
         read = await digest_stream(store.read(upload.key), missing) if missing else None
         if read is not None:
-            compare(size=upload.size, claimed={}, received=read.size, digests={})
+            compare(size=info.size, claimed={}, received=read.size, digests={})
         digests = {**attested, **(read.digests if read else {})}
         compare(size=upload.size, claimed=upload.claimed, received=info.size, digests=digests)
         now = self._clock()

@@ -1,7 +1,8 @@
 """Uploads of unknown size by clients that know nothing but a URL: found, verified and completed without a call of theirs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from mediastore.catalog.schemas import Media
 from mediastore.events.schemas import NOT_A_PERSON
+from mediastore.jobs.errors import RetryLater
 from mediastore.placement.schemas import Quota, S3ConfigCreate, StoreChange, StoreCreate
 from mediastore.services import Services
 from mediastore.settings import Settings
@@ -23,7 +25,9 @@ from mediastore.transfers.direct import Asker
 from mediastore.transfers.errors import UploadEnded, UploadTooLarge
 from mediastore.transfers.requests import Site
 from mediastore.transfers.schemas import Upload
-from stores.config import S3Access
+from stores.config import S3Access, StoreConfig
+from stores.faults import Fault, FaultyStore
+from stores.kinds import StoreKind, load_kinds
 from tests.buckets import keys_in, make_bucket
 from tests.retention.conftest import CALLER
 
@@ -76,15 +80,24 @@ class Place:
     async def queued(self) -> list[str]:
         return [row["entrypoint"] for row in await self.sql("SELECT entrypoint FROM pgqueuer ORDER BY id")]
 
+    async def file(self) -> Path:
+        """The one that came to `local`."""
+        [row] = await self.sql("SELECT key FROM stored_object WHERE media IS NULL AND state = 'writing'")
+        [found] = self.services.settings.home.rglob(row["key"])
+        return found
+
     async def state(self, upload: Upload) -> tuple[str, str | None]:
         [row] = await self.sql("SELECT state, reason FROM upload WHERE id = $1", upload.id)
         return row["state"], row["reason"]
 
 
 @asynccontextmanager
-async def opened(url: str, home: Path, access: S3Access, **settings: Any) -> AsyncIterator[Place]:
+async def opened(
+    url: str, home: Path, access: S3Access, *, kinds: Mapping[str, StoreKind] | None = None, **settings: Any
+) -> AsyncIterator[Place]:
     services = Services(
-        Settings(database_url=url, secret_key="for tests alone", home=home, allow_private_endpoints=True, **settings)
+        Settings(database_url=url, secret_key="for tests alone", home=home, allow_private_endpoints=True, **settings),
+        kinds=kinds,
     )
     await services.accounts.ensure_administrator("correct horse battery")
     await services.placement.add_store(StoreCreate(name="local", kind="filesystem"), actor=NOT_A_PERSON)
@@ -234,3 +247,58 @@ async def test_nothing_that_ever_comes_is_given_up_in_time(database_url: str, tm
         await place.sql("UPDATE upload SET expires_at = now() - interval '1 hour'")
         await place.services.completion.settle(msgspec.json.encode(UploadJob(upload=upload.id)))
         assert await place.state(upload) == ("failed", "expired")
+
+
+async def test_h15_what_is_on_disk_is_what_came_or_is_no_content(place: Place) -> None:
+    """With no size that was declared, it is compared with what passed."""
+    upload = await place.begin("p", "local")
+    await place.put(upload, b"egg salad")
+    os.truncate(await place.file(), 3)
+    await place.services.arrivals.look(["p"])
+    assert (await place.read("p")).status == "pending"
+    await place.sql("UPDATE upload SET verifying_at = now() - interval '1 hour'")
+    await place.services.completion.verify(msgspec.json.encode(UploadJob(upload=upload.id)))
+    assert await place.state(upload) == ("failed", "size_mismatch")
+
+
+async def test_h15_bytes_that_a_store_does_not_show_at_once_are_not_thrown_away(place: Place) -> None:
+    upload = await place.begin("p", "local")
+    await place.put(upload, b"egg salad")
+    there = await place.file()
+    away = there.rename(there.with_name("away"))
+    await place.services.arrivals.look(["p"])
+    assert (await place.state(upload), (await place.read("p")).status) == (("open", None), "pending")
+    with pytest.raises(RetryLater):
+        await place.services.arrivals.complete(msgspec.json.encode(UploadJob(upload=upload.id)))
+    away.rename(there)
+    await place.services.arrivals.look(["p"])
+    assert await place.content("p") == b"egg salad"
+
+
+class Faulty:
+    """A kind of store whose newest one can be told to lie."""
+
+    def __init__(self, inner: StoreKind) -> None:
+        self._inner = inner
+        self.stores: list[FaultyStore] = []
+
+    def from_config(self, config: StoreConfig) -> FaultyStore:
+        self.stores.append(FaultyStore(self._inner.from_config(config)))
+        return self.stores[-1]
+
+
+async def test_h15_a_size_that_a_store_tells_wrongly_is_not_believed(
+    database_url: str, tmp_path: Path, ministack: S3Access
+) -> None:
+    """Of what another run had copied when it was killed nothing is known but what the store says, and what is read."""
+    s3 = Faulty(load_kinds()["s3"])
+    async with opened(database_url, tmp_path, ministack, kinds={**load_kinds(), "s3": s3}) as place:
+        upload = await place.begin("p", "bucket")
+        await place.put(upload, b"egg salad")
+        [row] = await place.sql("SELECT key FROM stored_object WHERE media IS NOT NULL")
+        async with s3.stores[-1].write(row["key"]) as writer:
+            await writer.append([b"egg salad"])
+            await writer.commit()
+        s3.stores[-1].inject(Fault(operation="head", size=3, times=None))
+        await place.services.arrivals.look(["p"])
+        assert (await place.read("p")).status == "pending"
