@@ -56,6 +56,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     """Whether the upload was begun for it; else there was one of the same bytes."""
     there: bool
     """Whether bytes lie at its very key."""
+    expires_at: datetime
+    """Until when the upload is open; later where another form of it was given out after this one."""
     request: SignedRequest
 
 
@@ -101,17 +103,18 @@ class NamedForms:
         try:
             return await self._offered(wanted, upload, store, made=True, then=then, site=site)
         except BaseException as error:
-            await shielded(self._undo(upload, reason=reason_of(error), withdraw=was_answered(error)))
+            undone = self._undo(upload, upload.expires_at, reason=reason_of(error), withdraw=was_answered(error))
+            await shielded(undone)
             raise
 
     async def withdraw(self, offer: Offer) -> None:
-        """Take back an offer that nobody was told of; one that others may have been told of before stays."""
+        """Take back an offer that nobody was told of; one whose upload others may have been told of stays."""
         if not offer.made:
             return
         async with self._database.connection() as connection:
             upload = await queries.upload_by_id(connection, offer.upload)
         if upload is not None:
-            await self._undo(upload, reason="withdrawn", withdraw=True)
+            await self._undo(upload, offer.expires_at, reason="withdrawn", withdraw=True)
 
     async def _known(self, wanted: Wanted, row: StoreRow, *, caller: Caller) -> UploadRow | None:
         declared = wanted.declared
@@ -164,14 +167,15 @@ class NamedForms:
         there = not made and (upload.state == "completed" or (store.features.presigned and await _is_there(store, upload.key)))
         async with self._database.transaction() as connection:
             until = end if store.features.presigned else None
+            expires_at: datetime | None = end
             if upload.state == "open":
-                alive = await queries.keep_open(connection, upload.id, expires_at=end, urls_until=until)
-            else:
-                alive = await queries.note_urls(connection, upload.id, upload.media or 0, until=until)
-            if not alive:
+                expires_at = await queries.offer_again(connection, upload.id, expires_at=end, urls_until=until)
+            elif not await queries.note_urls(connection, upload.id, upload.media or 0, until=until):
+                expires_at = None
+            if expires_at is None:
                 raise UploadEnded("what was sent before went away at the same moment; ask again", pid=upload.pid)
             await then(connection, upload)
-        return Offer(upload=upload.id, made=made, there=there, request=request)
+        return Offer(upload=upload.id, made=made, there=there, expires_at=expires_at, request=request)
 
     async def _signed(self, wanted: Wanted, upload: UploadRow, store: Store, site: Site, *, end: datetime) -> SignedRequest:
         if not store.features.presigned:
@@ -186,8 +190,9 @@ class NamedForms:
             acl=wanted.acl,
         )
 
-    async def _undo(self, upload: UploadRow, *, reason: str, withdraw: bool) -> None:
-        await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=withdraw)
+    async def _undo(self, upload: UploadRow, expires_at: datetime, *, reason: str, withdraw: bool) -> None:
+        """End an upload that was open until then, unless it was offered to somebody else since."""
+        await self._ledger.give_up(upload.id, upload.media, reason=reason, withdraw=withdraw, silent_since=expires_at)
 
 
 def apart(key: str) -> str:

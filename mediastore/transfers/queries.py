@@ -291,6 +291,26 @@ async def keep_open(connection: Connection, upload: UUID, *, expires_at: datetim
     return bool(done)
 
 
+async def offer_again(
+    connection: Connection, upload: UUID, *, expires_at: datetime, urls_until: datetime | None
+) -> datetime | None:
+    """As `keep_open`, for one more form of an upload: until when it is open now, which is later than before, by however little.
+
+    So who gave out the one before can tell that it is not the last. None where the upload is not open.
+    """
+    until: datetime | None = await connection.fetchval(
+        """
+        UPDATE upload SET last_activity = now(), expires_at = greatest($2, expires_at + interval '1 microsecond'),
+            urls_until = greatest(urls_until, $3)
+        WHERE id = $1 AND state = 'open' RETURNING expires_at
+        """,
+        upload,
+        expires_at,
+        urls_until,
+    )
+    return until
+
+
 async def begin_verifying(connection: Connection, upload: UUID) -> int | None:
     """From open to verifying: no part is taken from here on. Returns its object; None where it is not open."""
     object: int | None = await connection.fetchval(

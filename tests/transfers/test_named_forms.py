@@ -15,7 +15,7 @@ from mediastore.database import Connection
 from mediastore.placement.errors import AllowanceExceeded
 from mediastore.transfers import queries
 from mediastore.transfers.declared import Declared, about_record
-from mediastore.transfers.errors import DigestMismatch
+from mediastore.transfers.errors import DigestMismatch, UploadUnknown
 from mediastore.transfers.named_forms import Offer, Then, Wanted
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import Site
@@ -119,6 +119,39 @@ async def test_a_key_whose_upload_was_given_up_is_not_used_again(scene: Scene) -
     await scene.services.named_forms.withdraw(made)
     assert await scene.sql("SELECT FROM media WHERE pid = 'made/up' AND status <> 'deleted'") == []
     assert (await offer(scene, "a")).request.fields["key"] != "a"
+
+
+async def test_a_form_that_somebody_else_was_given_too_is_not_taken_back(scene: Scene) -> None:
+    """Two requests for one file at once, of which one is refused for another file: what the other one sends is kept."""
+    first = await offer(scene, "a")
+    second = await offer(scene, "a")
+    assert (second.upload, second.made) == (first.upload, False)
+    await scene.services.named_forms.withdraw(first)
+    assert send(second) == 204
+    await complete(scene, second)
+    assert await scene.status("made/up") == "ready"
+
+
+async def test_an_offer_that_fails_takes_nothing_from_who_was_given_the_same(scene: Scene) -> None:
+    others = list[Offer]()
+
+    async def fail(_: Connection, __: UploadRow) -> None:
+        raise UploadUnknown("the queue is away")
+
+    named = scene.services.named_forms
+    announced = named._announced
+
+    async def then_another(*given: Any, **more: Any) -> UploadRow:
+        upload = await announced(*given, **more)
+        others.append(await offer(scene, "a"))
+        return upload
+
+    named._announced = then_another  # type: ignore[method-assign]  # a race, at its one place
+    with pytest.raises(UploadUnknown):
+        await offer(scene, "a", then=fail)
+    assert send(others[0]) == 204
+    await complete(scene, others[0])
+    assert await scene.status("made/up") == "ready"
 
 
 async def test_bytes_that_nobody_told_us_of_are_never_written_over(scene: Scene) -> None:
