@@ -59,14 +59,18 @@ class Batch:
 
         Neighbours of one kind go to the database together, which is what makes thousands of them quick.
         """
-        if len(items) > self._max_items:
-            raise RecordInvalid(f"{len(items)} items are too many for one call; send at most {self._max_items}", items=len(items))
+        self.check_number(len(items))
         parsed = [self._parse(item) for item in items]
         await self._drafts.refresh_rules()
         outcomes = await (self._atomically(parsed, caller=caller) if atomic else self._each(parsed, caller=caller))
         if any(outcome.op == "delete" and outcome.error is None for outcome in outcomes):
             self._catalog.doomed()
         return outcomes
+
+    def check_number(self, items: int) -> None:
+        """Raise `RecordInvalid` for more than one call may have."""
+        if items > self._max_items:
+            raise RecordInvalid(f"{items} items are too many for one call; send at most {self._max_items}", items=items)
 
     def _parse(self, item: Raw) -> BatchItem | Outcome:
         try:

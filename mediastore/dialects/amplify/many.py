@@ -59,15 +59,19 @@ class Many:
         self, wanted: Sequence[AmplifyMediaWanted], *, caller: Caller
     ) -> tuple[list[AmplifyMedia], list[MediastoreError]]:
         """All of them; or what is wrong with some, and then none is made."""
+        self._batch.check_number(len(wanted))  # before a store is looked for, or made, for each of them
         items: list[Raw] = []
         errors: list[MediastoreError] = []
-        places: dict[AmplifyStoreWanted, str] = {}
+        places: dict[AmplifyStoreWanted, str | MediastoreError] = {}
         for one in wanted:
             try:
                 if one.store_config not in places:
-                    places[one.store_config] = (await self._records.store_named(one.store_config, caller=caller)).name
-                fields = self._records.fields(one, store=places[one.store_config])
-                items.append(item("create", {"pid": one.pid, **fields}))
+                    places[one.store_config] = await self._place_of(one.store_config, caller=caller)
+                place = places[one.store_config]
+                if isinstance(place, MediastoreError):
+                    errors.append(place)
+                    continue
+                items.append(item("create", {"pid": one.pid, **self._records.fields(one, store=place)}))
             except MediastoreError as error:
                 errors.append(error)
         if errors:
@@ -76,6 +80,13 @@ class Many:
         if errors := [outcome.error for outcome in outcomes if outcome.error and not isinstance(outcome.error, BatchUndone)]:
             return [], errors
         return await self._records.shown([outcome.media for outcome in outcomes if outcome.media], caller=caller), []
+
+    async def _place_of(self, wanted: AmplifyStoreWanted, *, caller: Caller) -> str | MediastoreError:
+        """The name of the store, or why there is none: asked once, however many records name it."""
+        try:
+            return (await self._records.store_named(wanted, caller=caller)).name
+        except MediastoreError as error:
+            return error
 
     async def read_one(self, pid: str, *, caller: Caller) -> AmplifyMedia:
         """The record, once it was looked for what has come for it. Raises `RecordNotFound` and `RecordGone`."""

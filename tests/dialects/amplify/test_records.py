@@ -277,6 +277,14 @@ def test_h17_lists_are_bounded(client: Client) -> None:
     assert client.http.post("/media", content=b'{"pid": "' + b"x" * 17 * 1024 * 1024 + b'"}').status_code in {413, 422}
 
 
+def test_h17_too_many_at_once_are_refused_before_anything_is_done_for_one(client: Client) -> None:
+    place = {"type": "FilesystemStore", "bucket": "/never"}
+    status, told = client.call("POST", "/media/create", [media(f"many-{n}", store_config=place) for n in range(10_001)])
+    assert (status, len(told["detail"])) == (422, 1)
+    assert "10001 items are too many" in told["detail"][0]["error"]
+    assert place["bucket"] not in [store["bucket"] for store in client.good("GET", "/stores")]
+
+
 def test_h17_odd_characters_are_no_error_of_the_servers(client: Client) -> None:
     odd = "a\x00b"
     calls: list[tuple[str, str, Any]] = [
