@@ -15,7 +15,7 @@ from mediastore.transfers.completion import BELIEVED_AFTER, FINAL, SOONEST_S, Co
 from mediastore.transfers.errors import UploadIncomplete
 from mediastore.transfers.ledger import Ledger, reason_of
 from mediastore.transfers.queries import UploadRow
-from stores.errors import StoreError
+from stores.errors import StoreError, StoreUnavailable
 
 MOST = 100
 """Uploads that are looked for while somebody waits."""
@@ -60,16 +60,19 @@ class Arrivals:
             raise RetryLater(error.message, delay_s=SOONEST_S) from error
 
     async def _all_tried(self, uploads: Sequence[UploadRow]) -> None:
-        """Those of one record in their order, so that what began later lies above."""
+        """Those of one record in their order, so that what began later lies above. A store that is away is left alone."""
         by_record: dict[str, list[UploadRow]] = defaultdict(list)
         for upload in uploads:
             by_record[upload.pid].append(upload)
         turns = asyncio.Semaphore(AT_ONCE)
+        away = set[int]()
 
         async def try_in_turn(group: Sequence[UploadRow]) -> None:
             async with turns:
                 for upload in group:
-                    await self._tried(upload)
+                    # Each question to a store that does not answer takes as long as its time-outs.
+                    if upload.store not in away and isinstance(await self._tried(upload), StoreUnavailable):
+                        away.add(upload.store)
 
         await asyncio.gather(*map(try_in_turn, by_record.values()))
 

@@ -19,6 +19,7 @@ from mediastore.jobs.errors import RetryLater
 from mediastore.placement.schemas import Quota, S3ConfigCreate, StoreChange, StoreCreate
 from mediastore.services import Services
 from mediastore.settings import Settings
+from mediastore.transfers.arrivals import AT_ONCE
 from mediastore.transfers.completion import UploadJob
 from mediastore.transfers.declared import about_record
 from mediastore.transfers.direct import Asker
@@ -26,7 +27,8 @@ from mediastore.transfers.errors import UploadEnded, UploadTooLarge
 from mediastore.transfers.requests import Site
 from mediastore.transfers.schemas import Upload
 from stores.config import S3Access, StoreConfig
-from stores.faults import Fault, FaultyStore
+from stores.errors import StoreUnavailable
+from stores.faults import Fault, FaultyStore, Operation
 from stores.kinds import StoreKind, load_kinds
 from tests.buckets import keys_in, make_bucket
 from tests.retention.conftest import CALLER
@@ -302,3 +304,26 @@ async def test_h15_a_size_that_a_store_tells_wrongly_is_not_believed(
         s3.stores[-1].inject(Fault(operation="head", size=3, times=None))
         await place.services.arrivals.look(["p"])
         assert (await place.read("p")).status == "pending"
+
+
+async def test_h15_a_store_that_is_away_is_not_asked_for_everything_while_somebody_waits(
+    database_url: str, tmp_path: Path, ministack: S3Access
+) -> None:
+    s3 = Faulty(load_kinds()["s3"])
+    async with opened(database_url, tmp_path, ministack, kinds={**load_kinds(), "s3": s3}) as place:
+        pids = [f"p{number}" for number in range(40)]
+        for pid in pids:
+            await place.begin(pid, "bucket")
+        asked = 0
+
+        async def count(operation: Operation) -> None:
+            nonlocal asked
+            asked += operation == "head"
+
+        s3.stores[-1]._on_operation = count  # from here on
+        s3.stores[-1].inject(Fault(operation="head", error=StoreUnavailable("away"), delay_s=0.01, times=None))
+        local = await place.begin("here", "local")
+        await place.put(local, b"egg salad")
+        await place.services.arrivals.look([*pids, "here"])
+        assert asked <= AT_ONCE
+        assert await place.content("here") == b"egg salad", "others are looked for"
