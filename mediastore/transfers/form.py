@@ -12,6 +12,8 @@ from mediastore.transfers.errors import FormInvalid
 
 LARGEST_FIELD = 1024 * 1024
 """Bytes that one field other than the file may have."""
+LARGEST_FIELDS = 2 * LARGEST_FIELD
+"""Bytes that all of them may have: they are held before anybody knows who sends them."""
 MOST_FIELDS = 64
 
 TEXTS = frozenset({"pid", "pid_type", "store", "access", "public_at", "expires_at", "filename", "media_type"})
@@ -38,6 +40,7 @@ class Form:
         except MultipartError as error:
             raise FormInvalid(f"the form can't be read: {error}") from error
         self._pending: list[Any] = []
+        self._held = 0
         self.filename: str | None = None
         self.media_type: str = "application/octet-stream"
 
@@ -57,7 +60,7 @@ class Form:
                     )
                 name, value = event.name, bytearray()
             elif event:
-                _grow(value, event, name=name)
+                self._grow(value, event, name=name)
             else:
                 found[name] = _text(value, name=name)
         raise FormInvalid("there is no part named `file` in the form; with curl: -F file=@PATH")
@@ -71,7 +74,7 @@ class Form:
                     raise FormInvalid(f"the part {event.name!r} comes after the file; put the file last")
                 name, value, whole = event.name, bytearray(), False
             elif event and name:
-                _grow(value, event, name=name)
+                self._grow(value, event, name=name)
             elif event:
                 yield bytes(event)
             else:
@@ -80,6 +83,14 @@ class Form:
                     self.after[name] = _text(value, name=name)
         if not whole:
             raise FormInvalid("the form ended inside the file" if not name else f"the form ended inside the field {name}")
+
+    def _grow(self, value: bytearray, piece: bytes, *, name: str) -> None:
+        value += piece
+        self._held += len(piece)
+        if len(value) > LARGEST_FIELD:
+            raise FormInvalid(f"the field {name} is longer than {LARGEST_FIELD} bytes")
+        if self._held > LARGEST_FIELDS:
+            raise FormInvalid(f"the fields of the form have more than {LARGEST_FIELDS} bytes together")
 
     async def _events(self) -> AsyncIterator[Any]:
         """Segments, pieces of their bodies, and None behind each: what is left of the last piece of the body first."""
@@ -97,12 +108,6 @@ class Form:
                     self._pending.extend(self._parser.parse(piece))
         except MultipartError as error:
             raise FormInvalid(f"the form can't be read: {error}") from error
-
-
-def _grow(value: bytearray, piece: bytes, *, name: str) -> None:
-    value += piece
-    if len(value) > LARGEST_FIELD:
-        raise FormInvalid(f"the field {name} is longer than {LARGEST_FIELD} bytes")
 
 
 def _text(value: bytearray, *, name: str) -> str:

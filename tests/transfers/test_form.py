@@ -379,3 +379,19 @@ def test_a_record_is_there_before_a_slow_form_has_sent_much(server: Server, admi
         connection.sendall(text[600:])
         assert b" 201 " in connection.recv(100)
     assert admin.get("/content/form/slow").content == b"x" * 1000
+
+
+async def test_h17_all_fields_together_are_bounded() -> None:
+    """Whoever sends a form is not known before its fields are read, where one of them is the token."""
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        whole = body(*(field(f"f{number}", "x" * (LARGEST_FIELD - 1)) for number in range(MOST_FIELDS - 1)), FILE)
+        for start in range(0, len(whole), 64 * 1024):
+            read += 64 * 1024
+            yield whole[start : start + 64 * 1024]
+
+    with pytest.raises(FormInvalid, match="together"):
+        await Form(pieces(), content_type=KIND).fields()
+    assert read < 4 * LARGEST_FIELD
