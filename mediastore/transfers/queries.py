@@ -173,13 +173,17 @@ class Named(Struct, frozen=True, kw_only=True):
     """The direct upload that they came or will come by."""
     state: str
     """Of the object."""
+    sent_as: str | None
+    """The access that it came by a form for, at the key itself; None for what came another way."""
 
 
 async def named_at(connection: Connection, store: int, keys: Sequence[str]) -> Named | None:
     """The record that has one of these keys, the first of them that is anybody's."""
     row = await connection.fetchrow(
         """
-        SELECT m.pid, o.version, o.state, u.id AS upload FROM stored_object o JOIN media m ON m.id = o.media
+        SELECT m.pid, o.version, o.state, u.id AS upload,
+            CASE WHEN u.method = 'post' AND u.landing IS NULL THEN u.about ->> 'access' END AS sent_as
+        FROM stored_object o JOIN media m ON m.id = o.media
         LEFT JOIN upload u ON u.stored_object = o.id AND u.method <> 'proxied'
         WHERE o.store = $1 AND o.key = ANY ($2) ORDER BY array_position($2, o.key) LIMIT 1
         """,

@@ -146,8 +146,9 @@ class Bitstore:
         keys = _behind(url, await _bases(store, row))
         named = await self._named(row, keys)
         media = await self._read(named.pid, caller=caller, ownerid=ownerid)
-        # An older version has the ACL of its own time.
-        if self._object_acls and is_public(media, self._clock()) and named.version in {None, media.version}:
+        # An object has the ACL of its form: an older version that of its own time, and what came another way none.
+        open_there = self._object_acls and named.sent_as == "public" and named.version in {None, media.version}
+        if open_there and is_public(media, self._clock()):
             return url
         found = await self._verified(row, keys, named, caller=caller)
         return (await self._links.issue(found, caller=caller, site=here.site)).url

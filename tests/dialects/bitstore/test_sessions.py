@@ -110,6 +110,18 @@ def test_a_new_findability_makes_a_new_version(server: Server, admin: httpx.Clie
     assert admin.get("/media/rawstore/grace/d/data/a.csv").json()["access"] == "public"
 
 
+def test_a_file_that_was_made_public_here_is_signed_as_its_object_is_private_at_the_store(
+    server: Server, admin: httpx.Client
+) -> None:
+    opened = Client(server, "opened")
+    offer = opened.push(BODY, findability="private")
+    becomes(admin, "rawstore/opened/d/data/a.csv", "ready")
+    assert admin.patch("/media/rawstore/opened/d/data/a.csv", json={"access": "public"}).status_code == 200
+    url = opened.presign(address(offer)).json()["url"]
+    assert url != address(offer), "the store would refuse it"
+    assert httpx.get(url).content == BODY
+
+
 @pytest.mark.parametrize("findability", ["private", None])
 def test_a_store_behind_this_server_takes_the_same_session(
     on_disk: Server, disk_admin: httpx.Client, findability: str | None
