@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
+from typer import Context
+from typer.main import get_group
 
 import mediastore.cli
+import mediastore.server_commands
 from mediastore.app import create_app
 from mediastore.errors import MediastoreError
 from mediastore.jobs.errors import RetryLater
@@ -75,12 +77,16 @@ def test_codes_are_not_shared_within_a_tree() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    text = (DOCS / "operations.md").read_text()
-    command = get_command(mediastore.cli.app)
-    for name, part in command.commands.items():  # type: ignore[attr-defined]  # a group has them
+    group = get_group(mediastore.cli.app)
+    context = Context(group)
+    server = get_group(mediastore.server_commands.app)
+    assert set(server.commands) == set(mediastore.cli.SERVER_COMMANDS)
+    for name in group.list_commands(context):
+        part = group.get_command(context, name)
+        document = DOCS / ("operations.md" if name in server.commands else "command-line.md")
         names = [f"{name} {inner}" for inner in getattr(part, "commands", {})] or [name]
         for full in names:
-            assert f"`mediastore {full}" in text, full
+            assert f"`mediastore {full}" in document.read_text(), full
 
 
 @pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)

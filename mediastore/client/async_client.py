@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw
 
-from mediastore.accounts.schemas import LoginRequest, Me
+from mediastore.accounts.schemas import Key, KeyCreate, LoginRequest, Me
 from mediastore.catalog.schemas import (
     BatchAnswer,
     BatchItem,
@@ -50,15 +51,16 @@ class AsyncClient:
 
     def __init__(
         self,
-        url: str | None = None,
+        url: str | Server | None = None,
         *,
         credential: str | None = None,
         profile: str | None = None,
         patience_s: float = PATIENCE_S,
         say: Say | None = None,
     ) -> None:
-        """`credential`: an API key or a token."""
-        self._transport = Transport(find_server(url, credential, profile=profile), patience_s=patience_s, say=say)
+        """`credential`: an API key or a token. A `Server` is taken as it is, with nothing looked up."""
+        server = url if isinstance(url, Server) else find_server(url, credential, profile=profile)
+        self._transport = Transport(server, patience_s=patience_s, say=say)
         self._places = Places(self._transport)
 
     async def log_in(self, username: str, password: str) -> None:
@@ -81,6 +83,13 @@ class AsyncClient:
 
     async def whoami(self) -> Me:
         return await self._transport.ask("GET", "/auth/me", Me)
+
+    async def create_key(self, key: KeyCreate) -> Key:
+        """An API key, which is told this once."""
+        return await self._transport.ask("POST", "/auth/keys", Key, body=key)
+
+    async def revoke_key(self, id: UUID) -> None:
+        await self._transport.ask("DELETE", f"/auth/keys/{id}", type(None), repeatable=True)
 
     # Bytes.
 
@@ -137,12 +146,27 @@ class AsyncClient:
 
         Stopped and called again it asks for what is missing. Raises `BytesWrong` and `FileUnfit` as well.
         """
-        wanted, name = await self._wanted(pid, version)
+        wanted = await self.wanted(pid, version)
         target = Path(path) if path is not None else Path()
         if target.is_dir():
-            target = target / file_name(name or pid)
+            target = target / file_name(wanted.filename or pid)
         await Receiving(self._transport, self._places, wanted, target, progress=Progress(wanted.size, on_progress)).run()
         return target
+
+    async def wanted(self, pid: str, version: int | None = None) -> Wanted:
+        """What `get` would bring, as the server tells of it. Raises `NotFound` where there is no such content."""
+        media = await self.info(pid)
+        if media.content is not None and version in {None, media.version}:
+            content: Content | Version = media.content
+            number = media.version
+        else:
+            found = [item for item in (await self.versions(pid)).items if item.version == version]
+            if not found:
+                there = f"version {version}" if version is not None else f"content yet: it is {media.status}"
+                raise NotFound(404, {"code": "content_missing", "detail": f"{pid} has no {there}"})
+            content, number = found[0], found[0].version
+        digests = {name: item.value for name, item in content.checksums.items() if item.attested_by != "claimed"}
+        return Wanted(pid=pid, version=number, size=content.size, digests=digests, filename=content.filename)
 
     async def read(self, pid: str, start: int = 0, end: int | None = None, *, version: int | None = None) -> bytes:
         """The bytes [start, end) of a PID, in memory; fewer where it ends before. No checksum is compared: see `get`.
@@ -249,17 +273,3 @@ class AsyncClient:
         if len(answer.items) != len(items):
             raise AnswerStrange(f"{len(answer.items)} results came for {len(items)} items")
         return answer.items
-
-    async def _wanted(self, pid: str, version: int | None) -> tuple[Wanted, str | None]:
-        media = await self.info(pid)
-        if media.content is not None and version in {None, media.version}:
-            content: Content | Version = media.content
-            number = media.version
-        else:
-            found = [item for item in (await self.versions(pid)).items if item.version == version]
-            if not found:
-                there = f"version {version}" if version is not None else f"content yet: it is {media.status}"
-                raise NotFound(404, {"code": "content_missing", "detail": f"{pid} has no {there}"})
-            content, number = found[0], found[0].version
-        digests = {name: item.value for name, item in content.checksums.items() if item.attested_by != "claimed"}
-        return Wanted(pid=pid, version=number, size=content.size, digests=digests), content.filename

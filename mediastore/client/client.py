@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mappin
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
-from mediastore.accounts.schemas import Me
+from mediastore.accounts.schemas import Key, KeyCreate, Me
 from mediastore.catalog.schemas import BatchItem, BatchResult, Media, MediaChange, MediaCreate, VersionList
 from mediastore.catalog.search_schemas import SearchPage, SearchRequest
 from mediastore.client.async_client import AsyncClient
@@ -30,7 +31,7 @@ class Client:
 
     def __init__(
         self,
-        url: str | None = None,
+        url: str | Server | None = None,
         *,
         credential: str | None = None,
         profile: str | None = None,
@@ -64,6 +65,12 @@ class Client:
 
     def whoami(self) -> Me:
         return self._run(self._client.whoami())
+
+    def create_key(self, key: KeyCreate) -> Key:
+        return self._run(self._client.create_key(key))
+
+    def revoke_key(self, id: UUID) -> None:
+        self._run(self._client.revoke_key(id))
 
     def put(
         self,

@@ -17,9 +17,9 @@ CUT = "the answer was cut"
 class Connection:
     """Of one thread. A connection that broke is made anew by the next request."""
 
-    def __init__(self, url: str | None = None, *, credential: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, credential: str | None = None, profile: str | None = None) -> None:
         """Without a URL and a credential, those that `find_server` finds."""
-        server = find_server(url, credential)
+        server = find_server(url, credential, profile=profile)
         self.url, self._credential = server.url, server.credential
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

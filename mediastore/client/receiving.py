@@ -29,6 +29,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     size: int
     digests: dict[str, str]
     """Of those algorithms that the server or its store computed."""
+    filename: str | None = None
+    """What it was called by who sent it: not to be trusted as a name here."""
 
     @property
     def algorithm(self) -> str | None:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 from dotenv import dotenv_values
@@ -21,6 +22,8 @@ class Server(Struct, frozen=True, kw_only=True):
 
     url: str
     credential: str | None = None
+    key: UUID | None = None
+    """The id of the API key that a log-in made for itself: a log-out can end it."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -52,6 +55,17 @@ def find_server(url: str | None = None, credential: str | None = None, *, profil
     if asked_credential is None and kept is not None and kept.url == asked_url:
         asked_credential = kept.credential
     return Server(url=asked_url, credential=asked_credential)
+
+
+def login_place(url: str | None = None, *, profile: str | None = None) -> tuple[str, Server, Server | None]:
+    """Where a log-in goes: the profile's name, its server without a credential, and what the profile has; the rules are those of
+    `find_server`. Raises `ClientError` and `ProfileUnfit`.
+    """
+    given = {**dotenv_values(".env"), **os.environ}
+    name = profile or given.get("MEDIASTORE_PROFILE") or DEFAULT_PROFILE
+    kept = Profiles().all().get(name)
+    place = url or given.get("MEDIASTORE_URL") or (kept.url if kept is not None else DEFAULT_URL)
+    return name, Server(url=bare(place)), kept
 
 
 def bare(url: str) -> str:

@@ -33,7 +33,7 @@ class FileSource:
         """Raises `FileUnfit`."""
         try:
             if not path.is_file() and path.exists():
-                raise FileUnfit(f"{path} is no file; give a folder to `mediastore sync`")
+                raise FileUnfit(f"{path} is no file; `mediastore sync` sends a folder")
             return cls(os.open(path, os.O_RDONLY), path=path, name=path.name)
         except OSError as error:
             raise FileUnfit(f"{path}: {error.strerror}") from error

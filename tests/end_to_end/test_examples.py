@@ -28,7 +28,14 @@ def run(script: str, *, folder: Path, server: Server, **environment: str) -> sub
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace("localhost:8000", f"127.0.0.1:{port}")],
         cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            # Log-ins and what is half sent are this user's own.
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            **environment,
+        },
         input=f"{ADMIN[1]}\n",
         capture_output=True,
         text=True,
@@ -46,6 +53,7 @@ def run(script: str, *, folder: Path, server: Server, **environment: str) -> sub
         "docs/retention.md",
         "docs/bulk.md",
         "docs/client.md",
+        "docs/command-line.md",
         "docs/search.md",
         "docs/registering.md",
     ],

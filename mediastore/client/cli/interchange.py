@@ -4,29 +4,22 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
 import msgspec
 import typer
-from rich.console import Console
 
 from mediastore.client.bar import Bar
+from mediastore.client.cli.options import PATIENCE_S, Patience, Profile, Url
+from mediastore.client.cli.screen import complain, err, out
+from mediastore.client.cli.told import SOME_FAILED, told
 from mediastore.client.connection import Connection
-from mediastore.client.errors import ClientError, FileUnfit, ServerAway, ServerRefused
+from mediastore.client.errors import FileUnfit, ServerRefused
 from mediastore.client.exporting import Exporting, explained, filters_of, last_line, part_of, publish
 from mediastore.client.import_state import Counts, ImportState, StateFile, head_of
 from mediastore.client.importing import Errors, Importing, opened
-
-SOME_FAILED = 3
-INTERRUPTED = 130
-PATIENCE_S = 60
-
-out, err = Console(), Console(stderr=True)
-
-Url = Annotated[str | None, typer.Option(help="the server; default: MEDIASTORE_URL, or http://localhost:8000")]
-Patience = Annotated[float, typer.Option(metavar="SECONDS", min=0, help="how long to wait for a server that is away")]
 
 
 def import_(
@@ -42,13 +35,13 @@ def import_(
     restart: Annotated[bool, typer.Option("--restart", help="begin anew, whatever an earlier run left")] = False,
     patience: Patience = PATIENCE_S,
     url: Url = None,
+    profile: Profile = None,
 ) -> None:
     """Send records to a server. Stopped in any way, the same command goes on where it was.
 
-    Exit code 0: all are there. 3: some lines were not taken. 1: not finished, run it again. Log in by MEDIASTORE_API_KEY or
-    MEDIASTORE_TOKEN.
+    Exit code 0: all are there. 3: some lines were not taken. 1: not finished, run it again.
     """
-    connection = Connection(url)
+    connection = Connection(url, profile=profile)
     options: dict[str, str] = {"existing": existing}
     options |= {name: value for name, value in (("store", store), ("import_id", import_id)) if value is not None}
     source = None if file == "-" else Path(file)
@@ -97,15 +90,15 @@ def export(
     restart: Annotated[bool, typer.Option("--restart", help="begin anew, whatever an earlier run left")] = False,
     patience: Patience = PATIENCE_S,
     url: Url = None,
+    profile: Profile = None,
 ) -> None:
     """Get every record that you may read, a line of JSON each. Stopped in any way, the same command goes on where it was.
 
-    The lines are in FILE.part until they are whole. Exit code 1: not finished, run it again. Log in by MEDIASTORE_API_KEY or
-    MEDIASTORE_TOKEN.
+    The lines are in FILE.part until they are whole. Exit code 1: not finished, run it again.
     """
     with told(), Bar(err, "", total=None) as bar:
         filters = filters_of(filter)
-        exporting = Exporting(Connection(url), filters=filters, patience_s=patience)
+        exporting = Exporting(Connection(url, profile=profile), filters=filters, patience_s=patience)
 
         def written(lines: int) -> None:
             bar.show(lines, f"{lines:,} records")
@@ -128,33 +121,6 @@ def export(
                 raise explained(error, part) from error
         publish(part, target)
     out.print(f"{exporting.lines:,} records written to {target}", highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Errors of ours are a sentence and exit code 1; who presses Ctrl-C is told that nothing is lost."""
-    try:
-        yield
-    except ServerAway as error:
-        complain(f"mediastore: {error.message}; the same command goes on where this one stopped")
-        raise typer.Exit(1) from error
-    except ServerRefused as error:
-        hint = "; set MEDIASTORE_API_KEY or MEDIASTORE_TOKEN" if error.status == 401 else ""
-        complain(f"mediastore: {error.message}{hint}")
-        raise typer.Exit(1) from error
-    except ClientError as error:
-        complain(f"mediastore: {error.message}")
-        raise typer.Exit(1) from error
-    except BrokenPipeError as error:
-        # Whoever read our output has had enough. The interpreter would complain again on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from error
-    except OSError as error:
-        complain(f"mediastore: {error.filename or 'file'}: {error.strerror}")
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        complain("stopped; the same command goes on where this one stopped")
-        raise typer.Exit(INTERRUPTED) from error
 
 
 @contextmanager
@@ -184,6 +150,4 @@ def summary(counts: Counts) -> str:
     return ", ".join(parts) or "nothing to import"
 
 
-def complain(text: str) -> None:
-    with suppress(BrokenPipeError):
-        err.print(text, style="red" if text.startswith("mediastore:") else None, markup=False, highlight=False, soft_wrap=True)
+COMMANDS = {"import": import_, "export": export}
