@@ -24,7 +24,7 @@ from mediastore.catalog.schemas import (
     VersionList,
 )
 from mediastore.catalog.search_schemas import SearchPage, SearchRequest
-from mediastore.client.errors import AnswerStrange, NotFound, ServerRefused, StoreRefused
+from mediastore.client.errors import AnswerStrange, Gone, NotFound, ServerRefused, StoreRefused
 from mediastore.client.names import file_name, guessed, quoted
 from mediastore.client.places import Places
 from mediastore.client.progress import OnProgress, Progress
@@ -217,6 +217,18 @@ class AsyncClient:
         """`revision`: the one that the record must still have. Raises `Changed` when somebody else was quicker."""
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         return await self._transport.ask("PATCH", f"/media/{quoted(pid)}", Media, body=change, headers=headers)
+
+    async def restore(self, pid: str, *, ttl_s: int | None = None) -> Media:
+        """Bring back a record that has expired, for so long, or for good. One that has not is left as it is.
+
+        Raises `Gone` for what was deleted, or removed since.
+        """
+        try:
+            return await self.info(pid)
+        except Gone as error:
+            if not error.expired:
+                raise
+        return await self.edit(pid, MediaChange(expires_at=None) if ttl_s is None else MediaChange(ttl_s=ttl_s))
 
     async def delete(self, pid: str) -> None:
         """The record and its bytes, for good."""

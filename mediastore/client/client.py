@@ -124,6 +124,9 @@ class Client:
     def edit(self, pid: str, change: MediaChange, *, revision: int | None = None) -> Media:
         return self._run(self._client.edit(pid, change, revision=revision))
 
+    def restore(self, pid: str, *, ttl_s: int | None = None) -> Media:
+        return self._run(self._client.restore(pid, ttl_s=ttl_s))
+
     def delete(self, pid: str) -> None:
         self._run(self._client.delete(pid))
 

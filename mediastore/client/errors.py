@@ -67,6 +67,11 @@ class Conflict(ServerRefused):
 class Gone(ServerRefused):
     code = "gone"
 
+    @property
+    def expired(self) -> bool:
+        """Whether it can be brought back still."""
+        return self.problem.get("record_status") == "expired"
+
 
 class Changed(ServerRefused):
     code = "changed"

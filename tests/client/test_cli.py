@@ -15,6 +15,7 @@ import pytest
 
 from mediastore.client.servers import Profiles
 from tests.client.commands import begin, command
+from tests.faults.harness import eventually
 from tests.server import PASSWORD, Server, add_user
 
 MIB = 1024 * 1024
@@ -170,6 +171,30 @@ def test_records_are_found_tagged_edited_and_deleted(server: Server, folders: Pa
     gone = command(server, folders, "rm", "found/0", "--yes")
     assert (gone.returncode, gone.stdout) == (0, "found/0  deleted\n")
     assert command(server, folders, "info", "found/0").returncode == 1
+
+
+def test_what_has_expired_is_restored_and_what_is_gone_says_so(server: Server, admin: httpx.Client, folders: Path) -> None:
+    for name in ("forever", "an-hour", "there", "gone"):
+        assert admin.post("/media", json={"pid": f"back/{name}", "ttl_s": 3600}).status_code == 201
+    for name in ("forever", "an-hour"):
+        assert admin.patch(f"/media/back/{name}", json={"ttl_s": 1}).status_code == 200
+    assert admin.delete("/media/back/gone").status_code == 204
+    for name in ("forever", "an-hour"):
+        eventually(lambda name=name: admin.get(f"/media/back/{name}").status_code == 410)
+    expired = command(server, folders, "info", "back/forever")
+    assert expired.returncode == 1
+    assert "`mediastore restore back/forever`" in expired.stderr
+    done = command(server, folders, "restore", "back/forever", "back/there", "back/gone", "back/none", "--json")
+    assert done.returncode == 3
+    assert {str(line["pid"]): line["outcome"] for line in lines(done)} == {
+        "back/forever": "restored", "back/there": "unchanged", "back/gone": "failed", "back/none": "failed",
+    }  # fmt: skip
+    assert "back/gone" in done.stderr
+    assert admin.get("/media/back/forever").json()["expires_at"] is None
+    assert admin.get("/media/back/there").json()["expires_at"], "what had not expired is as it was"
+    timed = command(server, folders, "restore", "back/an-hour", "--ttl", "3600")
+    assert (timed.returncode, timed.stderr) == (0, "")
+    assert timed.stdout.startswith("back/an-hour  there until 20")
 
 
 def test_a_log_in_is_kept_and_forgotten(server: Server, admin: httpx.Client, folders: Path) -> None:

@@ -1,4 +1,4 @@
-"""`mediastore edit` and `mediastore rm`: records changed, and taken away."""
+"""`mediastore edit`, `mediastore rm` and `mediastore restore`: records changed, taken away, and brought back."""
 
 import sys
 from typing import Annotated
@@ -11,9 +11,9 @@ from mediastore.client.async_client import AsyncClient
 from mediastore.client.cli.metadata_paths import edit_of, path_of
 from mediastore.client.cli.options import PATIENCE_S, Json, Patience, Pids, Profile, Url, json_object, lines_for, with_client
 from mediastore.client.cli.outcomes import Outcome, Tally, each
-from mediastore.client.cli.screen import emit, say
+from mediastore.client.cli.screen import emit, moment, say
 from mediastore.client.cli.told import told, unfit
-from mediastore.client.errors import Changed, ClientError
+from mediastore.client.errors import Changed, ClientError, Gone
 
 AT_ONCE = 4
 NAMED = 10
@@ -83,6 +83,38 @@ def rm(
         tally.finish()
 
 
+def restore(
+    pid: Pids,
+    ttl: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="how long they live then; default: for good")] = None,
+    patience: Patience = PATIENCE_S,
+    url: Url = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Bring back records that have expired and are not removed yet. What was deleted by `rm` is gone for good."""
+    with told():
+        pids = lines_for(pid)
+        tally = Tally(json=json, words=back)
+
+        async def work(client: AsyncClient) -> None:
+            async def bring_back(asked: str) -> Outcome:
+                try:
+                    return Outcome(outcome="unchanged", pid=asked, media=await client.info(asked))
+                except Gone:
+                    return Outcome(outcome="restored", pid=asked, media=await client.restore(asked, ttl_s=ttl))
+
+            await each(pids, bring_back, name=lambda asked: Outcome(outcome="", pid=asked), tally=tally, at_once=AT_ONCE)
+
+        with_client(work, url=url, profile=profile, patience=patience)
+        tally.finish()
+
+
+def back(outcome: Outcome) -> None:
+    until = outcome.media.expires_at if outcome.media is not None else None
+    had = "had not expired, " if outcome.outcome == "unchanged" else ""
+    say(f"{outcome.pid}  {had}there {f'until {moment(until)}' if until is not None else 'for good'}")
+
+
 def ask(pids: list[str]) -> None:
     if not sys.stdin.isatty():
         raise unfit("there is no terminal to ask at; --yes deletes without asking", option="--yes")
@@ -93,4 +125,4 @@ def ask(pids: list[str]) -> None:
         raise typer.Exit(1)
 
 
-COMMANDS = {"edit": edit, "rm": rm}
+COMMANDS = {"edit": edit, "rm": rm, "restore": restore}

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from mediastore.client.cli.screen import complain
-from mediastore.client.errors import NotLoggedIn, ServerAway
+from mediastore.client.errors import Gone, NotLoggedIn, ServerAway
 from mediastore.errors import MediastoreError
 
 FAILED = 1
@@ -49,6 +49,8 @@ def sentence(error: BaseException) -> str:
     match error:
         case NotLoggedIn():
             return f"{error.message}; `mediastore login` keeps a key, MEDIASTORE_API_KEY and MEDIASTORE_TOKEN go before it"
+        case Gone(expired=True):
+            return f"{error.message}: `mediastore restore {error.problem.get('pid', 'PID')}`"
         case MediastoreError():
             return error.message
         case UnicodeEncodeError():
