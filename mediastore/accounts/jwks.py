@@ -3,6 +3,8 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
@@ -14,7 +16,7 @@ import jwt
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt import PyJWK, PyJWKSet
+from jwt import PyJWKSet
 
 from mediastore.accounts.errors import CredentialsWrong, IssuerUnavailable
 
@@ -25,6 +27,9 @@ STALE_S = 86_400
 PAUSE_S = 10
 """Between two questions to the service, whatever ids of keys tokens name: they come from strangers."""
 TIMEOUT_S = 5
+"""Without a byte from the service."""
+PATIENCE_S = 10
+"""Of whoever waits, for all of it."""
 MOST_BYTES = 1024 * 1024
 
 
@@ -54,15 +59,19 @@ class Published(ABC):
         self._read_at = self._asked_at = float("-inf")
         self._answered = False
         """Whether it told its keys when it was asked last; else nobody here knows which keys it has."""
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
+        # Of its own: a service that sends a byte now and then must not hold up what else is done in threads.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="issuer-keys")
         self._log = structlog.get_logger("mediastore.accounts")
 
     async def key(self, kid: str | None) -> Any:
-        found = self._find(kid) if monotonic() - self._read_at < FRESH_S else None
-        if found is None:
-            async with self._asking:
-                if monotonic() - self._asked_at > PAUSE_S:
-                    await self._ask()
+        found = self._find(kid)
+        if found is None or monotonic() - self._read_at > FRESH_S:
+            if self._asking is None and monotonic() - self._asked_at > PAUSE_S:
+                self._asking = asyncio.create_task(self._ask())
+            # While the service is away nobody waits for it again and again whose key was there.
+            if self._asking is not None and (found is None or self._answered):
+                await asyncio.shield(self._asking)
             found = self._find(kid)
         if found is None and not self._answered:
             raise IssuerUnavailable("the service that issued the access token does not tell its keys; try again")
@@ -84,11 +93,15 @@ class Published(ABC):
     async def _ask(self) -> None:
         self._asked_at = monotonic()
         try:
-            self._take(await asyncio.to_thread(self._fetch))
+            async with asyncio.timeout(PATIENCE_S):
+                said = await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch)
+            self._take(said)
             self._read_at, self._answered = monotonic(), True
-        except (URLError, OSError, HTTPException, ValueError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
+        except (URLError, OSError, HTTPException, ValueError, TypeError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
             self._answered = False
             self._log.warning("the keys of an issuer can't be read", url=self._url, error=repr(error))
+        finally:
+            self._asking = None
 
     def _fetch(self) -> Any:
         return self._body("*/*")
@@ -104,17 +117,22 @@ class KeySet(Published):
     """Several keys, each with an id."""
 
     _set: PyJWKSet | None = None
+    _bound: Sequence[object] = ()
+    """Ids of the keys that say what algorithm they are for."""
 
-    def _known(self, kid: str | None) -> PyJWK | None:
+    def _known(self, kid: str | None) -> Any:
         keys = [key for key in self._set.keys if key.public_key_use in {None, "sig"}] if self._set else []
-        if kid is None:
-            return keys[0] if len(keys) == 1 else None
-        return next((key for key in keys if key.key_id == kid), None)
+        fitting = [key for key in keys if key.key_id == kid] if kid is not None else keys if len(keys) == 1 else []
+        found = fitting[0] if fitting else None
+        if found is None or found.key_id in self._bound:
+            return found
+        return found.key  # PyJWT would make up an algorithm for it, where the configured ones are meant
 
     def _take(self, said: Any) -> None:
         if not isinstance(said, dict):
             raise ValueError("the answer is no JSON object")
         self._set = PyJWKSet.from_dict(said)
+        self._bound = [key.get("kid") for key in said["keys"] if isinstance(key, dict) and key.get("alg")]
 
     def _fetch(self) -> Any:
         return json.loads(self._body("application/json"))

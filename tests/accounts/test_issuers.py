@@ -270,7 +270,7 @@ def test_an_account_that_is_switched_off_or_deleted_stays_out(server: Server, ad
         assert nobody.post("/auth/login", json={"username": "i-both", "password": ""}).status_code == 401
 
 
-def test_a_service_is_asked_for_new_keys_but_not_by_whoever_likes_to(server: Server, service: Service) -> None:
+def test_h14_a_service_is_asked_for_new_keys_but_not_by_whoever_likes_to(server: Server, service: Service) -> None:
     assert me(server, signed(claims("rotating"))).status_code == 200
     time.sleep(10.5)  # the least pause between two questions to the service
     before = service.asked
