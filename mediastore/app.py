@@ -36,6 +36,9 @@ from mediastore.settings import Settings
 from mediastore.transfers.routes import BodyLimits, ContentController, download
 from mediastore.transfers.sites import Sites
 from mediastore.transfers.upload_routes import UploadController
+from mediastore.web.pages import Pages
+from mediastore.web.refusals import PageRefusals
+from mediastore.web.routes import console
 
 CONTENT = b"/api/v1/content/"
 DOWNLOAD = "/api/v1/content/{pid}"
@@ -113,15 +116,25 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             check,
         ],
     )
+    pages = Pages()
+    refusals = PageRefusals(pages)
     assets = create_static_files_router(ASSETS_PATH, directories=[ASSETS], include_in_schema=False)
     app = Litestar(
-        route_handlers=[api, live, ready, metrics, assets, *dialects(settings, services)],
+        route_handlers=[
+            api,
+            live,
+            ready,
+            metrics,
+            assets,
+            *dialects(settings, services),
+            *(console(pages, refusals) if has_console(settings) else []),
+        ],
         dependencies={
             "caller": Provide(caller_of(services.credentials)),
             "health": Provide(lambda: services.health, sync_to_thread=False),
             **{name: Provide(_constant(value), sync_to_thread=False) for name, value in provided.items()},
         },
-        exception_handlers={Exception: answer_error},
+        exception_handlers={Exception: refusals if has_console(settings) else answer_error},
         cors_config=cors(settings.cors_origins),
         before_request=refuse_unknown_query,
         lifespan=[lifespan],
@@ -146,6 +159,16 @@ def dialects(settings: Settings, services: Services) -> list[Router]:
         ),
     }
     return [made[name] for name in dict.fromkeys(settings.dialects)]
+
+
+def has_console(settings: Settings) -> bool:
+    """Whether the console is at the root: unless it is switched off, or a dialect is there."""
+    prefixes = {
+        "amplify": settings.amplify_prefix,
+        "bitstore": settings.bitstore_prefix,
+        "staging": settings.staging_prefix,
+    }
+    return settings.console and all(prefixes[name] != "/" for name in settings.dialects)
 
 
 def cors(origins: Sequence[str]) -> CORSConfig | None:

@@ -114,6 +114,7 @@ class Services:
             tokens=tokens,
             issuers=load_issuers(settings.issuers_file),
             cache_s=settings.identity_cache_s,
+            session_ttl_s=settings.session_ttl_s,
             clock=clock,
             common_groups=[group for group in [sharing_of(settings).group] if group is not None],
         )

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_store: str = "local"
     pid_prefix: PidPrefix = ""
     token_ttl_s: Seconds = 3600
+    console: bool = True
+    session_ttl_s: Seconds = 43_200
     issuers_file: Path | None = None
     identity_cache_s: Annotated[float, Meta(ge=0, le=3600)] = 1
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from typer import Context
 from typer.main import get_group
 
@@ -15,6 +16,7 @@ from mediastore.errors import MediastoreError
 from mediastore.jobs.errors import RetryLater
 from mediastore.problem_table import OTHERS, STATUSES
 from mediastore.settings import PREFIX, Settings
+from mediastore.web.pages import ASSETS_PATH
 from stores.errors import StoreError
 
 ROOT = Path(__file__).parents[1]
@@ -96,9 +98,19 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 
 
 def test_every_route_is_in_the_openapi_document() -> None:
-    app = create_app(Settings(database_url="postgresql:///none", secret_key="only to build the document"))
+    app = create_app(Settings(database_url="postgresql:///none", secret_key="only to build the document", console=False))
     paths = app.litestar.openapi_schema.paths or {}
     for route in app.litestar.routes:
         known = route.path.replace(":path}", "}").replace(":str}", "}").replace(":uuid}", "}").replace(":int}", "}")
         hidden = ("/schema", "/docs", "/api/v1/media/batch")
         assert known in paths or known.startswith(hidden), known
+
+
+def test_every_page_of_the_console_is_documented() -> None:
+    settings = Settings(database_url="postgresql:///none", secret_key="only to list the pages")
+    api = {route.path for route in create_app(structs.replace(settings, console=False)).litestar.routes}
+    text = (DOCS / "console.md").read_text()
+    for route in create_app(settings).litestar.routes:
+        page = route.path.replace(":path}", "}").replace(":str}", "}").replace(":uuid}", "}")
+        if route.path not in api and not page.startswith(ASSETS_PATH):
+            assert f"`{page}`" in text, page

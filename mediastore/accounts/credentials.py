@@ -41,6 +41,7 @@ class Credentials:
         tokens: Tokens,
         issuers: Issuers,
         cache_s: float,
+        session_ttl_s: float,
         clock: Clock,
         common_groups: Sequence[str] = (),
     ) -> None:
@@ -49,6 +50,7 @@ class Credentials:
         self._issuers = issuers
         self._foreigners = Foreigners(database)
         self._cache_s = cache_s
+        self._session_ttl_s = session_ttl_s
         self._clock = clock
         self._remembered: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
         """By hash: a credential is not kept."""
@@ -94,6 +96,21 @@ class Credentials:
         async with self._database.connection() as connection:
             id, account, scopes = await self._key(connection, key)
         return self._tokens.issue(Claims(sub=account.name, cv=account.credential_version, scopes=scopes, key=id))
+
+    async def renew(self, token: str) -> Token:
+        """A token in the place of this one, for as long as the log-in behind it may last (`session_ttl_s`).
+
+        One of an outside service comes back as it is: only that service makes others. Raises `CredentialsWrong`.
+        """
+        if self._issuers.of(token) is not None:
+            await self._by_token(token)
+            return self._tokens.held(token)
+        await self._by_token(token)
+        claims = self._tokens.read(token)
+        since = claims.iat if claims.since is None else claims.since
+        if self._clock().timestamp() - since > self._session_ttl_s:
+            raise CredentialsWrong("the session has lasted as long as one may; log in again")
+        return self._tokens.issue(structs.replace(claims, since=since))
 
     async def create_key(self, request: KeyCreate, *, caller: Caller) -> Key:
         """A new key of the caller's own, shown this once. It can't do more than what asked for it."""

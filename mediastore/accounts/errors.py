@@ -10,6 +10,7 @@ AccountError
 ├── LastAdministrator       someone has to be able to run the place
 ├── KeyInvalid              a key that would never work
 ├── KeyNotFound
+├── CredentialTooLong       a token that a browser's cookie can't hold
 └── IssuerUnavailable       the service that signs tokens, or knows API keys, does not answer; retryable
 """
 
@@ -55,6 +56,10 @@ class KeyInvalid(AccountError):
 
 class KeyNotFound(AccountError):
     code = "key_not_found"
+
+
+class CredentialTooLong(AccountError):
+    code = "credential_too_long"
 
 
 class IssuerUnavailable(AccountError):

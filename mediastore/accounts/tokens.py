@@ -25,6 +25,10 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...]
     key: UUID | None = None
     """The API key that was exchanged for the token: revoked with it."""
+    iat: int = 0
+    """When it was issued, in seconds since 1970."""
+    since: int | None = None
+    """When its holder logged in, for a token that took the place of an earlier one."""
 
 
 class Tokens:
@@ -45,6 +49,10 @@ class Tokens:
             "jti": uuid4().hex,
         }
         return Token(access_token=jwt.encode(body, self._key, algorithm=ALGORITHM), expires_in=int(self._ttl_s))
+
+    def held(self, token: str) -> Token:
+        """A token that somebody has already, said to end no later than one of ours would."""
+        return Token(access_token=token, expires_in=int(self._ttl_s))
 
     def read(self, token: str) -> Claims:
         """Raises `CredentialsWrong` for anything but a token of ours that is valid at this moment."""

@@ -6,6 +6,7 @@ RequestError
 ├── HeaderInvalid           a header's value makes no sense
 ├── QueryUnknown            a query parameter that this call does not know
 ├── BodyStalled             a body that is read as it comes has stopped coming
+├── CrossSite               a page of another site asked for what only pages of this server may
 ├── BodyCut                 the connection ended before the body did
 ├── RangeNotSatisfiable     none of the bytes asked for is there
 └── PreconditionFailed      If-Match or If-None-Match says that things are not as the caller thinks
@@ -40,6 +41,10 @@ class PreconditionFailed(RequestError):
 
 class BodyStalled(RequestError):
     code = "body_stalled"
+
+
+class CrossSite(RequestError):
+    code = "cross_site"
 
 
 class BodyCut(RequestError):

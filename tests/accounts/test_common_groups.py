@@ -12,7 +12,13 @@ async def test_every_account_is_in_them_by_a_token_and_by_its_name_alike(databas
     database = Database(database_url, pool_size=2)
     tokens = Tokens("a secret of many characters, for tests alone", ttl_s=60, clock=utc_now)
     credentials = Credentials(
-        database, tokens=tokens, issuers=load_issuers(None), cache_s=0, clock=utc_now, common_groups=("shared", "ice")
+        database,
+        tokens=tokens,
+        issuers=load_issuers(None),
+        cache_s=0,
+        session_ttl_s=60,
+        clock=utc_now,
+        common_groups=("shared", "ice"),
     )
     try:
         async with database.transaction() as connection:

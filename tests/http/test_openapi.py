@@ -24,7 +24,7 @@ from tests.server import Server
 
 Json = dict[str, Any]
 
-APP = create_app(Settings(secret_key="only to build the document", database_url="postgresql:///none")).litestar
+APP = create_app(Settings(console=False, secret_key="only to build the document", database_url="postgresql:///none")).litestar
 DOCUMENT: Json = msgspec.json.decode(msgspec.json.encode(describe_app(APP)))
 OPERATIONS: dict[str, tuple[str, str, Json]] = {
     said["operationId"]: (path, method, said) for path, item in DOCUMENT["paths"].items() for method, said in item.items()

@@ -1,0 +1,47 @@
+"""The web console: pages at the root, over the same services and their laws."""
+
+from typing import Any
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.response import Response
+from litestar.static_files import create_static_files_router
+
+from mediastore.web.find_routes import find
+from mediastore.web.login_routes import log_in, log_out, login_page, token_for_scripts
+from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
+from mediastore.web.refusals import PageRefusals
+from mediastore.web.session import AnyRequest, provide_visitor
+
+
+async def any_query(_: AnyRequest) -> None:
+    """A page takes whatever stands behind its address: links pick things up on their way."""
+
+
+async def safely(answer: Response[Any]) -> Response[Any]:
+    """What pages load is asked for anew each time, and taken for nothing but what it is."""
+    answer.headers.update({**SAFE, "Cache-Control": "no-cache"})
+    return answer
+
+
+def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
+    """The pages, and what they load."""
+    return [
+        Router(
+            "/",
+            route_handlers=[find, login_page, log_in, log_out, token_for_scripts],
+            dependencies={
+                "visitor": Provide(provide_visitor),
+                "pages": Provide(lambda: pages, sync_to_thread=False),
+            },
+            before_request=any_query,
+            exception_handlers={Exception: refusals},
+        ),
+        create_static_files_router(
+            ASSETS_PATH,
+            directories=[ASSETS],
+            include_in_schema=False,
+            before_request=any_query,
+            after_request=safely,
+        ),
+    ]

@@ -1,0 +1,67 @@
+"""Sizes, times and counts as people read them: filters of the templates."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+SPANS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def told_size(size: float | None) -> str:
+    """1.5 GiB."""
+    if size is None:
+        return "–"
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return (
+        f"{size:,.0f} {UNITS[unit]}" if unit == 0 else f"{size:.3g} {UNITS[unit]}" if size < 1000 else f"{size:.0f} {UNITS[unit]}"
+    )
+
+
+def told_moment(moment: datetime | None) -> Markup:
+    """2026-01-31 12:30 UTC, with the exact time for machines and for who points at it."""
+    if moment is None:
+        return Markup("–")
+    at = moment.astimezone(UTC)
+    exact = at.isoformat().replace("+00:00", "Z")
+    shown = at.strftime("%Y-%m-%d %H:%M")
+    return Markup('<time datetime="{}" title="{}">{}<span class="zone"> UTC</span></time>').format(exact, exact, shown)
+
+
+def told_span(seconds: float | None) -> str:
+    """30 days; 90 minutes."""
+    if seconds is None:
+        return "–"
+    for length, name in SPANS:
+        if seconds >= length and (seconds % length == 0 or seconds >= 10 * length):
+            count = round(seconds / length)
+            return f"{count:,} {name}{'' if count == 1 else 's'}"
+    return f"{seconds:.3g} seconds"
+
+
+def told_count(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
+
+
+def record_url(pid: str) -> str:
+    """The page of a record."""
+    return f"/records/{quote(pid, safe='/:@!$&()*+,;=~-._')}"
+
+
+def breakable(text: str) -> Markup:
+    """A long name that may break behind its own punctuation."""
+    marked = [escape(letter) + Markup("<wbr>") if letter in "/_-.:" else escape(letter) for letter in text]
+    return Markup("").join(marked)
+
+
+FILTERS = {
+    "size": told_size,
+    "moment": told_moment,
+    "span": told_span,
+    "count": told_count,
+    "record_url": record_url,
+    "breakable": breakable,
+}
