@@ -1,5 +1,6 @@
 """A server's records and their bytes, for programs that wait for many things at once."""
 
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from mediastore.catalog.search_schemas import SearchPage, SearchRequest
 from mediastore.client.errors import AnswerStrange, Gone, NotFound, ServerRefused, StoreRefused
 from mediastore.client.names import file_name, guessed, quoted
 from mediastore.client.places import Places
+from mediastore.client.posting import SMALL, Posting, form_of
 from mediastore.client.progress import OnProgress, Progress
 from mediastore.client.receiving import Receiving, Wanted
 from mediastore.client.sending import Sending
@@ -106,8 +108,8 @@ class AsyncClient:
         on_progress: OnProgress | None = None,
         **fields: Any,
     ) -> Media:
-        """Make bytes the content of a PID, or of a new one, straight to the store where it takes them so. The server publishes
-        them once it has seen that they are those whose SHA-256 was reckoned here.
+        """Make bytes the content of a PID, or of a new one: few in one request, more in parts, straight to the store where it
+        takes them so. The server publishes them once it has seen that they are those whose SHA-256 was reckoned here.
 
         `fields`: what else a record may have, as in `MediaCreate`: `access`, `readers`, `identifiers`, `ttl_s`, …
         Killed and called again with the same file, it sends what is missing. Raises `FileUnfit` as well, and
@@ -115,7 +117,8 @@ class AsyncClient:
         """
         opened = source_of(source)
         try:
-            sha256 = await sha256_of(opened)
+            small = await opened.read(0, opened.size) if opened.size <= SMALL else None
+            sha256 = await sha256_of(opened) if small is None else hashlib.sha256(small).hexdigest()
             # Only what is given: it changes a record that is there.
             if metadata is not None:
                 fields["metadata"] = Raw(msgspec.json.encode(metadata))
@@ -124,12 +127,13 @@ class AsyncClient:
             fields |= {"size": opened.size, "media_type": media_type or guessed(filename or opened.name)}
             fields["checksums"] = {"sha256": sha256}
             msgspec.convert(fields, UploadBegin)
-            state = None
+            progress, state = Progress(opened.size, on_progress), None
+            if small is not None and (form := form_of(fields)) is not None:
+                opened.check()
+                return await Posting(self._transport, progress=progress).run(small, form)
             if isinstance(opened, FileSource) and opened.mark is not None:
                 state = UploadState("|".join((self.server.url, pid or "", store or "", opened.mark)))
-            return await Sending(self._transport, opened, state=state, progress=Progress(opened.size, on_progress)).run(
-                fields, sha256=sha256
-            )
+            return await Sending(self._transport, opened, state=state, progress=progress).run(fields, sha256=sha256)
         finally:
             opened.close()
 

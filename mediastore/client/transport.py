@@ -36,7 +36,8 @@ class Transport:
         self._login: LoginRequest | None = None
         self._renewed_at = 0.0
         self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+            # A connection is waited for as long as other transfers need them all.
+            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S, pool=None),
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             # Redirects lead to stores, which must not see a credential of ours: who expects one follows it knowingly.
             follow_redirects=False,
@@ -55,19 +56,23 @@ class Transport:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
+        as_nobody: bool = False,
     ) -> T:
-        """The answer to a call of the API. `repeatable`: whether to ask again when the answer was lost; GETs are.
+        """The answer to a call of the API. `repeatable`: whether to ask again when the answer was lost; GETs are. `as_nobody`:
+        the call brings what it needs.
 
         Raises `ServerAway`, `ServerRefused` and `AnswerStrange`.
         """
         content = None if body is None else msgspec.json.encode(body)
 
         async def once() -> T:
-            sent = {**await self.authorization(), **(headers or {})}
+            sent = {**({} if as_nobody else await self.authorization()), **(headers or {})}
             if body is not None:
                 sent["Content-Type"] = "application/json"
             async with self.open(method, self.url(path, query), headers=sent, content=content) as answer:
-                return _decoded(await answer.aread(), kind)
+                if answer.is_redirect:
+                    raise AnswerStrange(f"{self.server.url} leads to {answer.headers.get('location')}; is the URL right?")
+                return decoded(await answer.aread(), kind)
 
         return await self.patiently(once, repeatable=method == "GET" if repeatable is None else repeatable)
 
@@ -89,7 +94,7 @@ class Transport:
         async def once() -> Token:
             content = msgspec.json.encode(login)
             async with self.open("POST", self.url("/auth/login"), headers=headers, content=content) as answer:
-                return _decoded(await answer.aread(), Token)
+                return decoded(await answer.aread(), Token)
 
         token = await self.patiently(once)
         self.server = msgspec.structs.replace(self.server, credential=token.access_token)
@@ -148,7 +153,8 @@ class translated:  # noqa: N801 - reads as a verb, where it is used
             raise AnswerStrange(f"{self._whose}: {error}") from error
 
 
-def _decoded(content: bytes, kind: type[T]) -> T:
+def decoded(content: bytes, kind: type[T]) -> T:
+    """Raises `AnswerStrange`."""
     if kind is type(None):
         return msgspec.convert(None, kind)
     try:

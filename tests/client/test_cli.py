@@ -96,10 +96,28 @@ def test_one_of_several_fails_and_the_others_are_there(server: Server, folders: 
     assert command(server, folders, "put", "a.bin", "b.bin").stdout.count("\n") == 2, "each gets a PID"
 
 
+def test_a_folder_is_put_as_its_files(server: Server, folders: Path) -> None:
+    (folders / "tree/deep").mkdir(parents=True)
+    (folders / "tree/deep/a.bin").write_text("a")
+    (folders / "tree/b").write_text("b")
+    (folders / "c").write_text("c")
+    done = command(server, folders, "put", "tree", "c", "--pid-pattern", "folder/{path}", "--tag", "t")
+    assert (done.returncode, sorted(done.stdout.split())) == (0, ["folder/b", "folder/c", "folder/deep/a.bin"]), done.stderr
+    assert command(server, folders, "verify", "tree", "--pid-pattern", "folder/{path}").returncode == 0
+    (folders / "tree/broken").symlink_to("nowhere")
+    minted = command(server, folders, "put", "tree")
+    assert (minted.returncode, minted.stdout.count("\n")) == (3, 2)
+    assert minted.stderr == "mediastore: tree/broken: No such file or directory\n"
+    (folders / "empty").mkdir()
+    nothing = command(server, folders, "put", "empty", "--json")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "empty has no files\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("put", "a", "b", "--pid", "x"),
+        ("put", ".", "--pid", "x"),
         ("put", "a", "--pid-pattern", "x"),
         ("put", "a", "--pid-pattern", "{nme}"),
         ("put", "a", "--pid-pattern", "{name}}"),

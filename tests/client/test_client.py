@@ -268,7 +268,7 @@ def test_a_put_that_was_killed_sends_only_what_is_missing(
 
 def test_a_put_whose_upload_is_gone_begins_anew(client: Client, server: Server, tmp_path: Path) -> None:
     source = tmp_path / "file"
-    source.write_bytes(os.urandom(MIB))
+    source.write_bytes(os.urandom(2 * MIB))
     opened = FileSource.open(source)
     mark = opened.mark
     opened.close()

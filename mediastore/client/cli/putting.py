@@ -1,5 +1,6 @@
 """`mediastore put`: files become the content of PIDs."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
@@ -8,14 +9,15 @@ import typer
 
 from mediastore.client.async_client import AsyncClient
 from mediastore.client.cli.bars import Bars
+from mediastore.client.cli.comparing import files_below
 from mediastore.client.cli.options import PATIENCE_S, Json, Parallel, Patience, Profile, Url, json_object, with_client
 from mediastore.client.cli.outcomes import Outcome, Tally, each
 from mediastore.client.cli.pid_patterns import Item, PidPattern, apart
-from mediastore.client.cli.screen import err, out, say, size
-from mediastore.client.cli.told import told, unfit
+from mediastore.client.cli.screen import err, note, out, say, size
+from mediastore.client.cli.told import AGAIN, told, unfit
 
-AT_ONCE = 3
-"""Files; each is sent in several parts at once already."""
+AT_ONCE = 8
+"""Files. Small ones wait for the server's disk together; the parts of large ones share the connections."""
 
 Store = Annotated[str | None, typer.Option(metavar="NAME", help="where to; default: the server's choice")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="may be given several times")]
@@ -26,11 +28,13 @@ Access = Annotated[
 
 
 def put(
-    file: Annotated[list[Path], typer.Argument(metavar="FILE")],
+    file: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER")],
     pid: Annotated[str | None, typer.Option(help="of one file; without it the server makes one")] = None,
     pid_pattern: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="PIDs of several files: cruise/{name}; {stem} is without its ending, {path} all"),
+        typer.Option(
+            metavar="TEXT", help="PIDs of several files: cruise/{name}; {stem} is without its ending, {path} with folders"
+        ),
     ] = None,
     pid_type: Annotated[str | None, typer.Option(metavar="NAME", help="the identifier type that the PIDs have to match")] = None,
     store: Store = None,
@@ -43,24 +47,27 @@ def put(
     profile: Profile = None,
     json: Json = False,
 ) -> None:
-    """Send files. Each is there once the server has seen that its bytes are the right ones.
+    """Send files, and those below folders. Each is there once the server has seen that its bytes are the right ones.
 
     Stopped in any way, the same command sends what is missing; a file that is there already becomes a new version
     (`mediastore sync` leaves it). From a pipe, standard output is the PIDs.
     """
-    if pid is not None and (pid_pattern is not None or len(file) > 1):
+    folders = any(path.is_dir() for path in file)
+    if pid is not None and (pid_pattern is not None or len(file) > 1 or folders):
         raise unfit("it is the PID of one file; for several there is --pid-pattern", option="--pid")
     pattern = PidPattern(pid_pattern) if pid_pattern is not None else None
     fields = fields_of(store=store, tag=tag, metadata=metadata, access=access) | ({"pid_type": pid_type} if pid_type else {})
-    items = apart(
-        Item(file=path, shown=str(path), pid=pattern.pid(PurePath(path.as_posix().lstrip("/"))) if pattern is not None else pid)
-        for path in dict.fromkeys(file)
-    )
     tally = Tally(json=json, words=stored)
-    again = "the same command goes on where this one stopped"
-    if len(items) > 1:
+    again = AGAIN
+    if folders:
+        again = "`mediastore sync` sends what is missing of a folder"
+    elif len(file) > 1:
         again = "run it again without the files that are there; of the others only what is missing is sent"
     with told(stopped=f"stopped; {again}", away=again):
+        items = apart(
+            Item(file=path, shown=str(path), pid=pattern.pid(place) if pattern is not None else pid)
+            for path, place in found(dict.fromkeys(file))
+        )
         sizes = sum(item.file.stat().st_size for item in items if item.file.is_file())
         with Bars(err, transfers=len(items), total=sizes) as bars:
 
@@ -74,7 +81,18 @@ def put(
                 )
 
             with_client(work, url=url, profile=profile, patience=patience, say=bars.say)
+        if not items:
+            note(f"{', '.join(map(str, file))} has no files")
         tally.finish()
+
+
+def found(given: Iterable[Path]) -> Iterator[tuple[Path, PurePath]]:
+    """Files, and what a pattern calls `{path}` of each: below its folder, or as it was given."""
+    for path in given:
+        if path.is_dir():
+            yield from ((below, below.relative_to(path)) for below in files_below(path))
+        else:
+            yield path, PurePath(path.as_posix().lstrip("/"))
 
 
 def fields_of(*, store: str | None, tag: list[str] | None, metadata: str | None, access: str | None) -> dict[str, Any]:
