@@ -1,6 +1,7 @@
 """Bytes of a PID to a file: gone on with where an earlier run stopped, compared with what the server vouches for, then named."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -19,6 +20,7 @@ ALGORITHMS = ("sha256", "sha512", "sha1", "md5")
 """In the order in which they are trusted. CRC-32C is no proof of anything, and Python has none."""
 PIECE = 1024 * 1024
 RANGE_IGNORED = 200
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -63,7 +65,8 @@ class Receiving:
                 await asyncio.to_thread(os.fsync, file.fileno())
             self.part.replace(self._target)
         except OSError as error:
-            raise FileUnfit(f"{error.filename or self._target}: {error.strerror}") from error
+            hint = f"; what came is kept in {self.part}: make room, and get it again" if error.errno in FULL else ""
+            raise FileUnfit(f"{error.filename or self._target}: {error.strerror}{hint}") from error
 
     def _already(self, file: BinaryIO) -> "hashlib._Hash":
         digest = hashlib.new(self._wanted.algorithm or "sha256", usedforsecurity=False)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from mediastore.client.errors import (
     FileUnfit,
     Gone,
     NotFound,
+    NotLoggedIn,
     ServerAway,
     ServerRefused,
     StoreRefused,
@@ -28,6 +29,7 @@ from mediastore.client.transport import Transport
 from mediastore.client.upload_state import Begun, UploadState
 from mediastore.transfers.schemas import Part, PartAsked, PartsAsked, PartSent, Upload, UploadComplete
 
+T = TypeVar("T")
 AT_ONCE = 4
 FRESH_URLS = 3
 """How often a part gets another URL before what its store says of them is believed."""
@@ -135,7 +137,7 @@ class Sending:
 
     async def _fresh(self, upload: Upload, part: Part) -> Part:
         asked = PartsAsked(parts=[PartAsked(number=part.number)])
-        answer = await self._transport.ask("POST", f"/uploads/{upload.id}/parts", Upload, body=asked, repeatable=True)
+        answer = await self._ask(upload, "/parts", Upload, body=asked)
         for fresh in answer.parts:
             if fresh.number == part.number:
                 return fresh
@@ -147,12 +149,24 @@ class Sending:
         body = UploadComplete(parts=parts if len(parts) == len(upload.parts) and upload.method == "multipart" else None)
         pause_s = 0.1
         while True:
-            answer = await self._transport.ask("POST", f"/uploads/{upload.id}/complete", Raw, body=body, repeatable=True)
+            answer = await self._ask(upload, "/complete", Raw, body=body)
             try:
                 return msgspec.json.decode(answer, type=Media)
             except msgspec.ValidationError:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 5)
+
+    async def _ask(self, upload: Upload, what: str, kind: type[T], *, body: UploadComplete | PartsAsked) -> T:
+        """A call of this upload's, which can be asked twice."""
+        path = f"/uploads/{upload.id}{what}"
+        try:
+            return await self._transport.ask("POST", path, kind, body=body, repeatable=True)
+        except NotLoggedIn:
+            # A log-in may end while bytes are sent; the upload's own token lives as long as the upload.
+            if upload.token is None:
+                raise
+        query = {"token": upload.token}
+        return await self._transport.ask("POST", path, kind, body=body, query=query, repeatable=True, as_nobody=True)
 
     async def _cancel(self, upload: UUID) -> None:
         self._forget()

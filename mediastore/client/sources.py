@@ -102,6 +102,8 @@ def source_of(given: Puttable) -> Source:
             shutil.copyfileobj(given, copy, PIECE)
         except TypeError as error:
             raise FileUnfit("a file object has to be opened in binary mode: open(path, 'rb')") from error
+        except OSError as error:
+            raise FileUnfit(f"{name or 'a file object'} can't be copied to {tempfile.gettempdir()}: {error.strerror}") from error
         copy.flush()
         return FileSource(os.dup(copy.fileno()), path=None, name=Path(name).name if isinstance(name, str) else None)
 

@@ -1,6 +1,7 @@
 """Which upload a file was being sent by, so that the same `put` goes on where another one was killed."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -30,10 +31,13 @@ class UploadState:
             return None
 
     def save(self, begun: Begun) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Where nothing can be written the file is sent all the same; it can't be gone on with then."""
         draft = self._path.with_suffix(".draft")
-        draft.write_bytes(msgspec.json.encode(begun))
-        draft.replace(self._path)
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.json.encode(begun))
+            draft.replace(self._path)
 
     def forget(self) -> None:
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
