@@ -6,6 +6,8 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+UNSEEN = frozenset("\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
+"""Letters that nobody sees, and that turn or part what stands around them."""
 SPANS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -53,8 +55,18 @@ def record_url(pid: str) -> str:
 
 def breakable(text: str) -> Markup:
     """A long name that may break behind its own punctuation."""
-    marked = [escape(letter) + Markup("<wbr>") if letter in "/_-.:" else escape(letter) for letter in text]
-    return Markup("").join(marked)
+    return Markup("").join(_shown(letter) + Markup("<wbr>") if letter in "/_-.:" else _shown(letter) for letter in text)
+
+
+def visible(text: str) -> Markup:
+    """Text as it is, and what would turn or hide its letters as a mark: `photo_gpj.exe` can't look like `photo_exe.jpg`."""
+    return Markup("").join(map(_shown, text))
+
+
+def _shown(letter: str) -> Markup:
+    if letter in UNSEEN or (letter < " " and letter not in "\n\t"):
+        return Markup('<span class="unseen">U+{:04X}</span>').format(ord(letter))
+    return escape(letter)
 
 
 FILTERS = {
@@ -64,4 +76,5 @@ FILTERS = {
     "count": told_count,
     "record_url": record_url,
     "breakable": breakable,
+    "visible": visible,
 }

@@ -1,6 +1,7 @@
 // Sizes, times and spans as people read them: the same words as those of the server's templates.
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const UNSEEN = /([\u0000-\u0008\u000b-\u001f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff])/u;
 const SPANS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
 export function size(bytes) {
@@ -19,3 +20,12 @@ export function span(seconds) {
   for (const [length, name] of SPANS) if (seconds >= length) return count(Math.round(seconds / length), name);
   return "a moment";
 }
+
+// Text as it is, for `el` and `append`: what would turn or hide its letters is a mark.
+export const visible = text => text.split(UNSEEN).filter(part => part !== "").map(part => {
+  if (!UNSEEN.test(part)) return part;
+  const mark = document.createElement("span");
+  mark.className = "unseen";
+  mark.textContent = `U+${part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  return mark;
+});
