@@ -85,7 +85,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         **services.dialects.provided,
         "sites": Sites(settings.public_url),
         "describe": describe,
-        "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s),
+        "limits": BodyLimits(idle_timeout_s=settings.body_idle_timeout_s, max_content_bytes=settings.max_upload_bytes),
         "line_limits": LineLimits(longest=settings.max_json_bytes, idle_timeout_s=settings.body_idle_timeout_s),
     }
     api = Router(

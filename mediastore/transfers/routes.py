@@ -41,7 +41,7 @@ from mediastore.transfers.declared import (
     checked_type,
 )
 from mediastore.transfers.downloads import Download, Downloads
-from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled
+from mediastore.transfers.errors import DigestInvalid, EncodingRefused, UploadCut, UploadStalled, UploadTooLarge
 from mediastore.transfers.form import Form, as_json
 from mediastore.transfers.links import Link, Links
 from mediastore.transfers.schemas import UrlAsked, UrlIssued, UrlsAsked, UrlsIssued
@@ -68,6 +68,7 @@ CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"r
 
 class BodyLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout_s: float
+    max_content_bytes: int
 
 
 class ContentController(Controller):
@@ -100,7 +101,7 @@ class ContentController(Controller):
         about = about_record(msgspec.json.encode({name: value for name, value in given.items() if value is not None}))
         received = await uploads.receive(
             tail(request),
-            body_of(request, limits),
+            body_of(request, limits, most=limits.max_content_bytes),
             declared=declared_by(request, filename=filename),
             about=about,
             precondition=precondition_of(request),
@@ -229,19 +230,24 @@ async def served(request: AnyRequest, found: Download, caller: Caller, downloads
     return Bytes(HTTP_200_OK, headers, length=found.size, file=file, stream=stream)
 
 
-async def body_of(request: AnyRequest, limits: BodyLimits) -> AsyncIterator[bytes]:
-    """The body, piece by piece. Raises `UploadStalled` when nothing comes for too long, `UploadCut` when the connection ends."""
+async def body_of(request: AnyRequest, limits: BodyLimits, *, most: int | None = None) -> AsyncIterator[bytes]:
+    """The body, piece by piece.
+
+    Raises `UploadStalled` when nothing comes for too long, `UploadCut` when the connection ends, and `UploadTooLarge` as soon as
+    more than `most` bytes have come, whatever is still gathered.
+    """
     more, come = True, 0
     while more:
         # A form says at its beginning what it is about: an upload is written down before a slow client has sent much of it.
         group = GROUP if come >= BEGINNING else 1
-        pieces, more = await _pieces(request.receive, group=group, idle_timeout_s=limits.idle_timeout_s)
+        left = None if most is None else most - come
+        pieces, more = await _pieces(request.receive, group=group, left=left, idle_timeout_s=limits.idle_timeout_s)
         for piece in pieces:
             come += len(piece)
             yield piece
 
 
-async def _pieces(receive: Any, *, group: int, idle_timeout_s: float) -> tuple[list[bytes], bool]:
+async def _pieces(receive: Any, *, group: int, left: int | None, idle_timeout_s: float) -> tuple[list[bytes], bool]:
     """About as much as is stored at once, and whether more comes. One time limit serves many pieces."""
     now = asyncio.get_running_loop().time
     pieces: list[bytes] = []
@@ -254,6 +260,8 @@ async def _pieces(receive: Any, *, group: int, idle_timeout_s: float) -> tuple[l
                     raise UploadCut("the connection ended before the body did")
                 pieces.append(message["body"])
                 size += len(message["body"])
+                if left is not None and size > left:
+                    raise UploadTooLarge("more has come than one upload may have; MEDIASTORE_MAX_UPLOAD_BYTES is the limit")
                 if not message.get("more_body", False):
                     return pieces, False
                 if now() - moved_at > 1:
