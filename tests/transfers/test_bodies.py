@@ -18,9 +18,10 @@ def request_of(pieces: Iterable[bytes]) -> Request[Any, Any, Any]:
     waiting = iter(pieces)
 
     async def receive() -> Any:
-        for piece in waiting:
-            return {"type": "http.request", "body": piece, "more_body": True}
-        await asyncio.Event().wait()
+        piece = next(waiting, None)
+        if piece is None:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": piece, "more_body": True}
 
     return Request({"type": "http", "headers": []}, receive=receive)
 
