@@ -130,7 +130,7 @@ DETAILS: Mapping[str, Detail] = {
         answers={200: (), 202: ()},
         said={200: "The report", 202: "It waits or runs; `GET /stores/{name}/reconciliations` tells how far it is"},
     ),
-    "uploads_begin": Detail(answers={201: ("Location", "Cache-Control")}),
+    "uploads_begin": Detail(asks=("If-Match", "If-None-Match"), answers={201: ("Location", "Cache-Control")}),
     "uploads_show": Detail(public=True, answers={200: ("Cache-Control",)}),
     "uploads_fresh_parts": Detail(public=True, answers={200: ("Cache-Control",)}),
     "uploads_complete": Detail(

@@ -20,7 +20,7 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.completion import Completion, ended
-from mediastore.transfers.declared import OCTETS, About, Declared, always, checked_digests, checked_name, checked_type
+from mediastore.transfers.declared import OCTETS, About, Declared, Precondition, always, checked_digests, checked_name, checked_type
 from mediastore.transfers.errors import TicketWrong, UploadTooLarge, UploadUnknown
 from mediastore.transfers.ledger import Intent, Ledger, Plan, reason_of, was_answered
 from mediastore.transfers.queries import UploadRow
@@ -74,8 +74,11 @@ class DirectUploads:
         self._idle = timedelta(seconds=idle_s)
         self._clock = clock
 
-    async def begin(self, asked: UploadBegin, about: About, *, asker: Asker) -> Upload:
-        """Write down an upload, and its record where there is none, and say how its bytes are to be sent."""
+    async def begin(self, asked: UploadBegin, about: About, *, asker: Asker, precondition: Precondition = always) -> Upload:
+        """Write down an upload, and its record where there is none, and say how its bytes are to be sent.
+
+        The precondition is about the content that the record has at this moment, and not when the upload is completed.
+        """
         caller = asker.caller
         require(caller.identity, "write", to="upload")
         declared = Declared(
@@ -90,7 +93,12 @@ class DirectUploads:
             )
         pid = check_pid(asked.pid) if asked.pid is not None else self._catalog.mint()
         return await self._begun(
-            pid, about, declared=declared, plan=lambda row, features: self._plan(asked, row, features), asker=asker
+            pid,
+            about,
+            declared=declared,
+            plan=lambda row, features: self._plan(asked, row, features),
+            asker=asker,
+            precondition=precondition,
         )
 
     async def begin_unsized(self, pid: str, about: About, *, asker: Asker) -> Upload:
@@ -108,14 +116,21 @@ class DirectUploads:
         return await self._begun(check_pid(pid), about, declared=declared, plan=plan, asker=asker)
 
     async def _begun(
-        self, pid: str, about: About, *, declared: Declared, plan: Callable[[StoreRow, Features], Plan], asker: Asker
+        self,
+        pid: str,
+        about: About,
+        *,
+        declared: Declared,
+        plan: Callable[[StoreRow, Features], Plan],
+        asker: Asker,
+        precondition: Precondition = always,
     ) -> Upload:
         caller = asker.caller
         row = await self._ledger.destination(pid, about=about, caller=caller)
         store = await self._registry.get(row.id, revision=row.revision)
         planned = plan(row, store.features)
         intent = await self._ledger.announce(
-            pid, declared=declared, about=about, precondition=always, caller=caller, plan=planned
+            pid, declared=declared, about=about, precondition=precondition, caller=caller, plan=planned
         )
         try:
             if planned.method == "multipart" and store.features.presigned:

@@ -22,7 +22,7 @@ from mediastore.transfers.declared import about_record
 from mediastore.transfers.direct import Asker, DirectUploads
 from mediastore.transfers.form import Form
 from mediastore.transfers.parts import PartReceiver
-from mediastore.transfers.routes import BodyLimits, body_of, declared_by
+from mediastore.transfers.routes import BodyLimits, body_of, declared_by, precondition_of
 from mediastore.transfers.schemas import PartsAsked, Upload, UploadBegin, UploadComplete, UploadPage
 from mediastore.transfers.sites import Sites
 
@@ -42,7 +42,7 @@ class UploadController(Controller):
     @post(
         **accepts(UploadBegin),
         status_code=HTTP_201_CREATED,
-        responses=problems(400, 401, 403, 404, 409, 410, 413, 422, 503),
+        responses=problems(400, 401, 403, 404, 409, 410, 412, 413, 422, 503),
         summary="Begin an upload that goes straight to the store",
         description="The answer holds everything that a plain HTTP client needs. Send the bytes to `url`, or each part to its "
         "own, with the headers given; then complete the upload. It is the same for stores that only this server reaches.",
@@ -59,7 +59,8 @@ class UploadController(Controller):
         given = msgspec.json.decode(await request.body(), type=dict[str, msgspec.Raw])
         fields = {name: value for name, value in given.items() if name in MediaCreate.__struct_fields__ and name != "pid"}
         about = about_record(msgspec.json.encode(fields))
-        upload = await direct_uploads.begin(asked, about, asker=Asker(caller=caller, token=None, site=sites.of(request)))
+        asker = Asker(caller=caller, token=None, site=sites.of(request))
+        upload = await direct_uploads.begin(asked, about, asker=asker, precondition=precondition_of(request))
         return Response(upload, headers={"Location": f"{sites.of(request).api_url}/uploads/{upload.id}", **PRIVATE})
 
     @get(responses=problems(400, 401, 403), summary="List uploads: your own, or everybody's for administrators")

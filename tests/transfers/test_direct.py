@@ -343,3 +343,18 @@ def pages(client: httpx.Client, path: str = "/media") -> Iterator[dict[str, Any]
         if page["next"] is None:
             return
         cursor = f"&cursor={page['next']}"
+
+
+def test_an_upload_begins_over_the_content_that_is_meant_and_no_other(client: httpx.Client) -> None:
+    asked = {"pid": "meant", "size": 3, "store": "local"}
+    nothing_yet = {"If-None-Match": "*"}
+    first = client.post("/uploads", json=asked, headers=nothing_yet)
+    assert first.status_code == 201, first.text
+    send(first.json(), b"abc")
+    assert complete(client, first.json()).status_code == 200
+    refused = client.post("/uploads", json={**asked, "tags": ["other"]}, headers=nothing_yet)
+    assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
+    assert client.get("/media/meant").json()["tags"] == []
+    etag = client.get("/content/meant").headers["etag"]
+    assert client.post("/uploads", json=asked, headers={"If-Match": etag}).status_code == 201
+    assert client.post("/uploads", json=asked, headers={"If-Match": '"9-9"'}).status_code == 412
