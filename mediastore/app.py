@@ -60,6 +60,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "credentials": services.credentials,
         "backlog": services.backlog,
         "placement": services.placement,
+        "destinations": services.destinations,
         "store_probe": services.probe,
         "identifier_types": services.identifier_types,
         "catalog": services.catalog,

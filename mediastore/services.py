@@ -45,6 +45,7 @@ from mediastore.jobs.queue import JobQueue
 from mediastore.jobs.service import Backlog
 from mediastore.jobs.work import Job, Schedule
 from mediastore.jobs.worker import CONNECTIONS, Worker
+from mediastore.placement.destinations import Destinations
 from mediastore.placement.memory_lease import MemoryLease
 from mediastore.placement.probe import StoreProbe
 from mediastore.placement.quotas import Quotas
@@ -145,6 +146,7 @@ class Services:
             on_change=self.rules.forget,
             clock=clock,
         )
+        self.destinations = Destinations(self.database, registry=self.registry, default_store=settings.default_store)
         self.probe = StoreProbe(self.database, registry=self.registry, origins=settings.cors_origins)
         self.identifier_types = IdentifierTypes(self.database, rules=self.rules)
         drafts = Drafts(self.rules, default_store=settings.default_store, max_metadata_depth=settings.max_metadata_depth)

@@ -20,7 +20,16 @@ from mediastore.placement.queries import StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
 from mediastore.transfers.completion import Completion, ended
-from mediastore.transfers.declared import OCTETS, About, Declared, Precondition, always, checked_digests, checked_name, checked_type
+from mediastore.transfers.declared import (
+    OCTETS,
+    About,
+    Declared,
+    Precondition,
+    always,
+    checked_digests,
+    checked_name,
+    checked_type,
+)
 from mediastore.transfers.errors import TicketWrong, UploadTooLarge, UploadUnknown
 from mediastore.transfers.ledger import Intent, Ledger, Plan, reason_of, was_answered
 from mediastore.transfers.queries import UploadRow

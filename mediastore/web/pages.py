@@ -19,7 +19,7 @@ ASSETS_PATH = "/console-assets"
 # What runs and what styles carries the nonce: nothing that people upload does, though this server sends it.
 POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data: blob:; "
-    "connect-src 'self'{reached}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "connect-src 'self'{reached}; worker-src {worker}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SAFE = {
     "Cache-Control": "private, no-store",
@@ -49,13 +49,18 @@ class Pages:
         visitor: Visitor,
         status: int = 200,
         reached: Sequence[str] = (),
+        worker: str | None = None,
         **given: Any,
     ) -> Response[str]:
-        """One page. `reached`: origins of stores that its scripts talk to."""
+        """One page. `reached`: origins of stores that its scripts talk to.
+
+        `worker`: URL of the one script that may work beside the page. No nonce can name it, and `'self'` would also be what
+        people upload, which this server sends, too.
+        """
         nonce = token_urlsafe(16)
         known = {"nonce": nonce, "assets": ASSETS_PATH, "visitor": visitor, "who": visitor.identity, "path": request.url.path}
         text = self._environment.get_template(template).render(**known, **given)
-        policy = POLICY.format(nonce=nonce, reached="".join(f" {origin}" for origin in reached))
+        policy = POLICY.format(nonce=nonce, reached="".join(f" {origin}" for origin in reached), worker=worker or "'none'")
         return Response(text, status_code=status, media_type="text/html", headers={"Content-Security-Policy": policy, **SAFE})
 
 

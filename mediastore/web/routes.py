@@ -12,6 +12,7 @@ from mediastore.web.login_routes import log_in, log_out, login_page, token_for_s
 from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
 from mediastore.web.refusals import PageRefusals
 from mediastore.web.session import AnyRequest, provide_visitor
+from mediastore.web.upload_routes import upload
 
 
 async def any_query(_: AnyRequest) -> None:
@@ -29,7 +30,7 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[find, login_page, log_in, log_out, token_for_scripts],
+            route_handlers=[find, login_page, log_in, log_out, token_for_scripts, upload],
             dependencies={
                 "visitor": Provide(provide_visitor),
                 "pages": Provide(lambda: pages, sync_to_thread=False),

@@ -63,15 +63,16 @@ export function tokenNow(fresh = false) {
 }
 
 // A call of the API: its answer when that is a success, else `Refused` or `Away`. An ended session is begun again, where one is.
-export async function send(method, path, {body, headers = {}, signal} = {}) {
+// `open`: the path itself says who may ask, and a log-in that ends meanwhile changes nothing.
+export async function send(method, path, {body, headers = {}, signal, open = false} = {}) {
   const json = body !== undefined && !(body instanceof Blob);
   for (let again = false; ; again = true) {
     const all = {Accept: "application/json", ...headers};
-    if (loggedIn) all.Authorization = `Bearer ${await tokenNow(again)}`;
+    if (loggedIn && !open) all.Authorization = `Bearer ${await tokenNow(again)}`;
     if (json) all["Content-Type"] = "application/json";
     const answer = await reach(`/api/v1${path}`, {method, headers: all, body: json ? JSON.stringify(body) : body, signal, credentials: "omit"});
     if (answer.ok) return answer;
-    if (answer.status !== 401 || again || !loggedIn) throw await refusal(answer);
+    if (answer.status !== 401 || again || open || !loggedIn) throw await refusal(answer);
   }
 }
 
