@@ -1,8 +1,11 @@
 """A client for small requests: raw sockets in one loop, so that the server is what is measured. Runs in a process of its own."""
 
 import select
+import selectors
 import socket
-from itertools import cycle
+from collections.abc import Iterable
+from contextlib import ExitStack
+from itertools import cycle, islice
 from random import Random
 from time import perf_counter
 
@@ -47,6 +50,32 @@ def calls_per_s(port: int, requests: list[bytes], *, expect: int, seconds: float
     for connection in sockets.values():
         connection.close()
     return answered / (now - begun)
+
+
+def all_calls(port: int, requests: Iterable[bytes], *, connections: int = 8) -> float:
+    """Send each of them once; the seconds until all were answered. Raises AssertionError for a refusal."""
+    upcoming, unread, waiting = iter(requests), {}, 0
+    with selectors.DefaultSelector() as selector, ExitStack() as stack:
+        begun = perf_counter()
+        for request in islice(upcoming, connections):
+            connection = stack.enter_context(connected(port))
+            selector.register(connection, selectors.EVENT_READ)
+            unread[connection.fileno()] = b""
+            connection.sendall(request)
+            waiting += 1
+        while waiting:
+            ready = selector.select(ANSWER_TIMEOUT_S)
+            assert ready, f"no answer within {ANSWER_TIMEOUT_S} s"
+            for key, _ in ready:
+                data = unread[key.fd] + key.fileobj.recv(65536)
+                unread[key.fd] = b"" if whole(data) else data
+                if whole(data):
+                    assert data.startswith(b"HTTP/1.1 20"), data[:500]
+                    if (request := next(upcoming, None)) is not None:
+                        key.fileobj.sendall(request)
+                    else:
+                        waiting -= 1
+        return perf_counter() - begun
 
 
 def one_call(port: int, request: bytes, *, expect: int) -> float:

@@ -26,6 +26,10 @@ from mediastore.errors import MediastoreError
 class ClientError(MediastoreError):
     code = "client_error"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, whatever its class takes: an error that can't be unpickled ends a whole pool of processes."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
+
 
 class ServerAway(ClientError):
     code = "server_away"

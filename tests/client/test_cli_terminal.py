@@ -115,6 +115,19 @@ def test_bars_tell_how_far_how_fast_and_how_long_still(server: Server, tmp_path:
     assert [line for line in terminal.lines if len(line) > COLUMNS] == []
 
 
+def test_what_fails_is_told_above_the_bars_and_leaves_them_whole(server: Server, tmp_path: Path) -> None:
+    for name in ("one.bin", "two.bin"):
+        (tmp_path / name).write_bytes(os.urandom(24 * MIB))
+    files = ("one.bin", "none.bin", "two.bin")
+    terminal = Terminal(server, tmp_path, "put", *files, "--pid-pattern", "whole/{name}", "--parallel", "1", first=SLOWLY)
+    assert terminal.end() == 3, terminal.text
+    shown = terminal.lines
+    told = shown.index("mediastore: none.bin: No such file or directory")
+    assert any("━" in line for line in shown[:told])
+    assert any("━" in line for line in shown[told:])
+    assert [line for line in shown if line.startswith("━")] == []
+
+
 def test_long_pids_are_folded_and_never_cut(server: Server, admin: httpx.Client, tmp_path: Path) -> None:
     pid = LONG[:255]
     assert admin.post("/media", json={"pid": pid, "tags": ["long" * 40]}).status_code == 201

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from mediastore.client.errors import (
     REFUSALS,
     BytesWrong,
     Changed,
+    ClientError,
     Conflict,
     FileUnfit,
     Gone,
@@ -29,6 +31,7 @@ from mediastore.client.errors import (
     NotLoggedIn,
     ProfileUnfit,
     ServerAway,
+    StoreRefused,
 )
 from mediastore.client.servers import Profiles, find_server
 from mediastore.client.sources import FileSource
@@ -241,6 +244,21 @@ def test_a_credential_is_shown_to_its_own_server_alone(server: Server, monkeypat
 def test_every_status_of_the_server_has_a_refusal_of_its_own() -> None:
     special = {408, 416, 424, 429, 503, 507}  # away, of ranges and batches, and a full store
     assert set(STATUSES.values()) - special <= set(REFUSALS)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Gone(410, {"code": "record_gone", "detail": "it expired", "record_status": "expired"}),
+        ServerAway("cut", reached=False, retry_after_s=3),
+        StoreRefused(403, "<Error/>"),
+        FileUnfit("no file"),
+    ],
+)
+def test_errors_reach_whoever_waits_in_another_process(error: ClientError) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert type(there) is type(error)
+    assert (str(there), vars(there)) == (str(error), vars(error))
 
 
 @pytest.mark.parametrize("store", ["local", "bucket"])

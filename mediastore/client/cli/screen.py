@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+beside = Console(stderr=True, highlight=False)
+"""For words: the one that bars are on would draw them into the text."""
 
 
 def show(heads: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
@@ -39,12 +41,12 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Beside the answer, for people."""
     with suppress(BrokenPipeError):
-        _print(err, sys.stderr, text)
+        _print(beside, sys.stderr, text)
 
 
 def complain(text: str) -> None:
     with suppress(BrokenPipeError):
-        _print(err, sys.stderr, text, style="red" if text.startswith("mediastore:") else None)
+        _print(beside, sys.stderr, text, style="red" if text.startswith("mediastore:") else None)
 
 
 def _print(console: Console, file: TextIO, text: str, *, style: str | None = None) -> None:
