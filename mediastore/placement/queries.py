@@ -20,6 +20,7 @@ from mediastore.placement.schemas import (
     Retention,
     S3Config,
     StoreShown,
+    StoreTotals,
     Upkeep,
 )
 
@@ -236,6 +237,34 @@ async def usage_by_owner(connection: Connection, store: int, *, owner: str | Non
     return [
         OwnerUsage(
             owner=row["owner"],
+            used=Amount(bytes=row["used_bytes"], objects=row["used_objects"]),
+            reserved=Amount(bytes=row["reserved_bytes"], objects=row["reserved_objects"]),
+        )
+        for row in rows
+    ]
+
+
+async def usage_by_store(connection: Connection) -> list[StoreTotals]:
+    """As `usage_by_owner`, of each store as a whole."""
+    rows = await connection.fetch(
+        """
+        SELECT s.name AS store, coalesce(u.objects, 0)::bigint AS used_objects, coalesce(u.bytes, 0)::bigint AS used_bytes,
+            coalesce(r.objects, 0)::bigint AS reserved_objects, coalesce(r.bytes, 0)::bigint AS reserved_bytes
+        FROM store s
+        LEFT JOIN (
+            SELECT store, sum(object_count) AS objects, sum(byte_count) AS bytes FROM store_usage GROUP BY store
+        ) u ON u.store = s.id
+        LEFT JOIN (
+            SELECT o.store, count(*) AS objects, sum(p.reserved) AS bytes
+            FROM upload p JOIN stored_object o ON o.id = p.stored_object
+            WHERE p.state IN ('open', 'verifying') OR p.state = 'failed' AND o.state = 'quarantined' GROUP BY o.store
+        ) r ON r.store = s.id
+        WHERE s.deleted_at IS NULL ORDER BY s.name
+        """
+    )
+    return [
+        StoreTotals(
+            store=row["store"],
             used=Amount(bytes=row["used_bytes"], objects=row["used_objects"]),
             reserved=Amount(bytes=row["reserved_bytes"], objects=row["reserved_objects"]),
         )

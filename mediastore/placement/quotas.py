@@ -8,7 +8,7 @@ from mediastore.database import Connection, Database
 from mediastore.placement import queries
 from mediastore.placement.errors import AllowanceExceeded, QuotaExceeded, StoreNotFound
 from mediastore.placement.queries import StoreRow
-from mediastore.placement.schemas import Amount, Usage
+from mediastore.placement.schemas import Amount, StoreTotals, Usage
 
 
 class Quotas:
@@ -26,6 +26,12 @@ class Quotas:
             owners = await queries.usage_by_owner(connection, row.id, owner=owner)
         used, reserved = _total([item.used for item in owners]), _total([item.reserved for item in owners])
         return Usage(store=name, quota=row.limits(), used=used, reserved=reserved, owners=owners)
+
+    async def totals(self, *, caller: Caller) -> dict[str, StoreTotals]:
+        """The same of every store as a whole, by its name, for administrators."""
+        require(caller.identity, "admin", to="see what stores hold")
+        async with self._database.connection() as connection:
+            return {item.store: item for item in await queries.usage_by_store(connection)}
 
 
 class _Limit(Struct, frozen=True, kw_only=True):

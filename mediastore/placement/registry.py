@@ -101,6 +101,10 @@ class Registry:
         if not any(Path(path).resolve().is_relative_to(root) for root in self._roots):
             raise StoreMisconfigured(f"the folder {path} leads out of the allowed roots (MEDIASTORE_FILESYSTEM_ROOTS)")
 
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of stores that can be made here, by name."""
+        return tuple(sorted(self._kinds))
+
     async def check(self, row: StoreRow) -> None:
         """Raise `StoreInvalid` unless the kind is known and takes these settings."""
         try:

@@ -92,6 +92,14 @@ class OwnerUsage(Struct, frozen=True, kw_only=True):
     reserved: Amount
 
 
+class StoreTotals(Struct, frozen=True, kw_only=True):
+    """What one store holds, and what was promised to uploads under way."""
+
+    store: str
+    used: Amount
+    reserved: Amount
+
+
 class Usage(Struct, frozen=True, kw_only=True):
     """What a store holds, and what was promised to uploads under way. Others than administrators see their own share alone."""
 

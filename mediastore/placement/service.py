@@ -65,6 +65,10 @@ class Placement:
         self._on_change = on_change
         self._clock = clock
 
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of stores that can be made here, by name."""
+        return self._registry.kinds()
+
     async def list_stores(self, *, caller: Caller) -> list[StoreShown]:
         """All stores; those who are no administrators see names and kinds."""
         require(caller.identity, "read", to="list stores")

@@ -212,6 +212,18 @@ async def sweeps(connection: Connection, store: int, *, before: int, limit: int)
     return [SweepRow(**row) for row in rows]
 
 
+async def latest_sweeps(connection: Connection) -> list[SweepRow]:
+    """Of each store the sweep that began last; rehearsals are none."""
+    rows = await connection.fetch(
+        f"""
+        SELECT l.* FROM store t CROSS JOIN LATERAL (
+            {SWEEPS} WHERE w.store = t.id AND NOT w.dry_run ORDER BY w.id DESC LIMIT 1
+        ) l WHERE t.deleted_at IS NULL
+        """
+    )
+    return [SweepRow(**row) for row in rows]
+
+
 async def stores_due(connection: Connection) -> list[tuple[int, str]]:
     """Id and kind of the stores whose interval has passed since their last sweep began, or whose sweep lost its process."""
     rows = await connection.fetch(

@@ -203,6 +203,12 @@ class Sweeper:
             rows = await queries.sweeps(connection, store.id, before=before, limit=limit + 1)
         return [shown(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
 
+    async def latest(self, *, caller: Caller) -> dict[str, Sweep]:
+        """Of each store that was ever swept the last sweep, by the store's name."""
+        require(caller.identity, "admin", to="see sweeps")
+        async with self._database.connection() as connection:
+            return {row.store_name: shown(row) for row in await queries.latest_sweeps(connection)}
+
     async def _check_rehearsal(self, connection: Connection, store: StoreRow, id: int) -> None:
         rehearsal = await queries.sweep_by_id(connection, id)
         if rehearsal is None or rehearsal.store != store.id or not rehearsal.dry_run or rehearsal.state != "done":

@@ -11,7 +11,9 @@ from mediastore.web.find_routes import find
 from mediastore.web.login_routes import log_in, log_out, login_page, token_for_scripts
 from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
 from mediastore.web.refusals import PageRefusals
+from mediastore.web.s3_config_routes import s3_configs_page
 from mediastore.web.session import AnyRequest, provide_visitor
+from mediastore.web.store_routes import store_page, stores_page
 from mediastore.web.upload_routes import upload
 
 
@@ -30,7 +32,17 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
     return [
         Router(
             "/",
-            route_handlers=[find, login_page, log_in, log_out, token_for_scripts, upload],
+            route_handlers=[
+                find,
+                login_page,
+                log_in,
+                log_out,
+                token_for_scripts,
+                stores_page,
+                store_page,
+                s3_configs_page,
+                upload,
+            ],
             dependencies={
                 "visitor": Provide(provide_visitor),
                 "pages": Provide(lambda: pages, sync_to_thread=False),
