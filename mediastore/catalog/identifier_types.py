@@ -37,6 +37,11 @@ class IdentifierTypes:
         async with self._database.connection() as connection:
             return await _found(connection, name)
 
+    async def is_known(self, name: str) -> bool:
+        """Whether there is such a type. Everybody may ask: a search by an identifier says no less."""
+        async with self._database.connection() as connection:
+            return await queries.identifier_type(connection, name) is not None
+
     async def create(self, request: IdentifierTypeCreate, *, caller: Caller) -> IdentifierType:
         require(caller.identity, "admin", to="create identifier types")
         Pattern(request.pattern)

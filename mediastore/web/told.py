@@ -69,6 +69,12 @@ def _shown(letter: str) -> Markup:
     return escape(letter)
 
 
+def sentence(text: str) -> str:
+    """A message of an error, as people write it."""
+    said = text[:1].upper() + text[1:]
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+
+
 FILTERS = {
     "size": told_size,
     "moment": told_moment,
@@ -77,4 +83,5 @@ FILTERS = {
     "record_url": record_url,
     "breakable": breakable,
     "visible": visible,
+    "sentence": sentence,
 }
