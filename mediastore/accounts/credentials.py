@@ -201,7 +201,7 @@ class Credentials:
 
     def _identity(self, account: AccountRow, scopes: tuple[Scope, ...]) -> Identity:
         groups = tuple(dict.fromkeys([*account.groups, *self._common_groups]))
-        return Identity(name=account.name, role=account.role, groups=groups, scopes=scopes)
+        return Identity(name=account.name, role=account.role, groups=groups, scopes=scopes, full_name=account.full_name)
 
     def _expired(self, row: queries.KeyRow) -> bool:
         return row.expires_at is not None and row.expires_at <= self._clock()

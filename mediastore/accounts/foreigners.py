@@ -22,7 +22,7 @@ class Foreigners:
             raise CredentialsWrong(f"the name {who.name} is the server's own")
         async with self._database.connection() as connection:
             row = await queries.account_by_name(connection, who.name)
-        if row is None or row.role != who.role or set(row.groups) != set(who.groups):
+        if row is None or _said(row) != _said(who):
             row = await self._written(who)
         if row.issuer != who.issuer:
             raise CredentialsWrong(f"the name {who.name} is somebody else's on this server")
@@ -50,6 +50,8 @@ class Foreigners:
                         new_credentials=False,
                     )
                     await self._note(connection, who, "changed", {}, before=row)
+                if row is None or row.issuer == who.issuer:
+                    await queries.call_account(connection, who.name, full_name=who.full_name, email=who.email)
                 written = await queries.account_by_name(connection, who.name)
         except ConstraintViolated as error:
             if error.constraint != "account_name_key":
@@ -70,6 +72,11 @@ class Foreigners:
             changes["role"] = Change(before=None if before is None else before.role, after=who.role)
         if before is None or sorted(before.groups) != groups:
             changes["groups"] = Change(before=None if before is None else sorted(before.groups), after=groups)
+        # The history is for ever, and what somebody is called need not be.
+        if before is not None and before.full_name != who.full_name:
+            changes["full_name"] = Change(after="changed")
+        if before is not None and before.email != who.email:
+            changes["email"] = Change(after="changed")
         await events.append(
             connection,
             kind="account",
@@ -79,3 +86,8 @@ class Foreigners:
             changes=changes,
             request_id=None,
         )
+
+
+def _said(who: Foreigner | AccountRow) -> tuple[str, set[str], str | None, str | None]:
+    """What a token says of somebody, and an account keeps."""
+    return who.role, set(who.groups), who.full_name, who.email

@@ -18,6 +18,7 @@ from mediastore.errors import SettingInvalid
 Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Public keys alone: who could verify a shared secret could sign with it."""
 MOST_GROUPS = 200
+LONGEST_LINE = 200
 
 
 class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +44,9 @@ class IssuerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name_claim: str = "sub"
     name_prefix: Annotated[str, Meta(max_length=32)] = ""
     """Before each name, so that it can be told from others."""
+    full_name_claim: str | None = None
+    """What people call the person. To be shown: services let people change it."""
+    email_claim: str | None = None
     groups_claim: str | None = None
     """A list of names."""
     group_prefix: Annotated[str, Meta(max_length=32)] = ""
@@ -72,6 +76,8 @@ class Foreigner(Struct, frozen=True, kw_only=True):
     name: str
     role: Role
     groups: tuple[str, ...]
+    full_name: str | None
+    email: str | None
     limits: Mapping[str, float] | None
     """What the token itself limits; None where it says nothing of limits."""
     expires_at: float
@@ -116,6 +122,8 @@ class Issuer:
             name=self._name(claims),
             role=self._role(claims),
             groups=self._groups(claims),
+            full_name=_line(claims, config.full_name_claim),
+            email=_line(claims, config.email_claim),
             limits=self._limits(claims),
             expires_at=expires_at,
         )
@@ -219,6 +227,13 @@ def _is_number(said: object) -> bool:
 def _words(said: object) -> list[str]:
     """A word, or the words of a list."""
     return [word for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)]
+
+
+def _line(claims: dict[str, Any], claim: str | None) -> str | None:
+    """A line of text that can be shown as it is; None for anything else, which is no reason to keep somebody out."""
+    said = claims.get(claim) if claim else None
+    fit = isinstance(said, str) and 0 < len(said) <= LONGEST_LINE and said.isprintable()
+    return said if fit else None
 
 
 def _exchange(configs: list[IssuerConfig], issuers: dict[str | None, Issuer]) -> KeyExchange | None:

@@ -22,6 +22,8 @@ class AccountRow(Struct, frozen=True, kw_only=True):
     credential_version: int
     disabled: bool
     issuer: str | None
+    full_name: str | None
+    email: str | None
     created_at: datetime
     updated_at: datetime
     groups: list[str]
@@ -33,6 +35,8 @@ class AccountRow(Struct, frozen=True, kw_only=True):
             groups=tuple(self.groups),
             disabled=self.disabled,
             issuer=self.issuer,
+            full_name=self.full_name,
+            email=self.email,
             created_at=self.created_at,
             updated_at=self.updated_at,
         )
@@ -49,7 +53,8 @@ class KeyRow(Struct, frozen=True, kw_only=True):
 
 
 ACCOUNT_COLUMNS = (
-    f"id, name, role, password_hash, credential_version, disabled, issuer, created_at, updated_at, {GROUPS} AS groups"
+    "id, name, role, password_hash, credential_version, disabled, issuer, full_name, email, created_at, updated_at, "
+    f"{GROUPS} AS groups"
 )
 
 
@@ -112,11 +117,22 @@ async def update_account(
     await _set_groups(connection, account, groups)
 
 
+async def call_account(connection: Connection, name: str, *, full_name: str | None, email: str | None) -> None:
+    """What its holder is called from now on."""
+    await connection.execute(
+        "UPDATE account SET full_name = $2, email = $3, updated_at = now() WHERE name = $1 AND deleted_at IS NULL",
+        name,
+        full_name,
+        email,
+    )
+
+
 async def delete_account(connection: Connection, account: int) -> None:
-    """Take away every way in. The row stays, so that the name never becomes another person's."""
+    """Take away every way in, and what is said of the person. The row stays, so that the name never becomes another's."""
     await connection.execute(
         """
-        UPDATE account SET deleted_at = now(), disabled = true, password_hash = NULL, credential_version = credential_version + 1
+        UPDATE account SET deleted_at = now(), disabled = true, password_hash = NULL, full_name = NULL, email = NULL,
+            credential_version = credential_version + 1
         WHERE id = $1
         """,
         account,

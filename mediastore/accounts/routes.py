@@ -88,7 +88,9 @@ class AuthController(Controller):
     async def me(self, caller: Provided[Caller]) -> Me:
         require(caller.identity, "read", to="see who you are")
         identity = caller.identity
-        return Me(name=identity.name, role=identity.role, groups=identity.groups, scopes=identity.scopes)
+        return Me(
+            name=identity.name, role=identity.role, groups=identity.groups, scopes=identity.scopes, full_name=identity.full_name
+        )
 
     @get("/keys", responses=problems(401), summary="List my API keys")
     async def keys(self, caller: Provided[Caller], credentials: Provided[Credentials]) -> KeyList:

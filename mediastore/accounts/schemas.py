@@ -33,6 +33,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = ("read",)
     limits: Mapping[str, float] | None = None
     """Numbers that the token of an outside service gives, by name; None where there is none that says anything of them."""
+    full_name: str | None = None
+    """What people call them, to be shown and nothing else."""
     stewards: tuple[str, ...] = ()
     """Groups for which it acts as the owner of what they may write: where a face shares records among all who use it."""
 
@@ -82,6 +84,8 @@ class Me(Struct, frozen=True, kw_only=True):
     role: Role
     groups: tuple[str, ...]
     scopes: tuple[Scope, ...]
+    full_name: str | None = None
+    """What people call me, where an outside service has said it."""
 
 
 class KeyCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +132,9 @@ class Account(Struct, frozen=True, kw_only=True):
     disabled: bool
     issuer: str | None
     """The outside service that vouches for the account; null for one of this server."""
+    full_name: str | None
+    """What people call its holder, as that service says; null where it says nothing."""
+    email: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -34,6 +34,12 @@ class Account(Table, tablename="account"):
         null=True,
         help_text="The outside service whose tokens are this account's, so that no other can claim the name; null for our own.",
     )
+    full_name = Text(
+        default=None, null=True, help_text="What people call its holder, as the outside service says; decides about nothing."
+    )
+    email = Text(
+        default=None, null=True, help_text="Where its holder has mail, as the outside service says; decides about nothing."
+    )
     created_at = Timestamptz(default=TimestamptzNow(), help_text="Since when the name is taken.")
     updated_at = Timestamptz(
         default=TimestamptzNow(), help_text="When role, groups or credentials last changed; the history says what."

@@ -81,6 +81,8 @@ class Iam:
             "algorithms": ["ES256"],
             "public_key_file": str(folder / "iam.pem"),
             "key_url": self.url,
+            "full_name_claim": "cn",
+            "email_claim": "email",
             "groups_claim": "principals",
             "groups_except": ["public", "authenticated"],
             "default_role": "editor",

@@ -89,6 +89,8 @@ def config(**changed: Any) -> dict[str, Any]:
         "audience": AUDIENCE,
         "algorithms": ["RS256", "ES256", "EdDSA"],
         "name_prefix": "i-",
+        "full_name_claim": "name",
+        "email_claim": "mail",
         "groups_claim": "groups",
         "group_prefix": "i-",
         "role_claim": "roles",
@@ -169,6 +171,23 @@ def test_role_and_groups_are_what_the_newest_token_says(server: Server, admin: h
         assert (found["role"], found["groups"]) == (role, [f"i-{group}" for group in groups or []])
     told = admin.get("/events", params={"subject": "i-climber", "kind": "account"}).json()["items"]
     assert [event["action"] for event in told] == ["changed"] * 4 + ["created"]
+
+
+def test_what_people_are_called_is_shown_and_gone_with_the_account(server: Server, admin: httpx.Client) -> None:
+    for name, mail, shown in (
+        ("Zoë Ångström", "zoe@example.org", ("Zoë Ångström", "zoe@example.org")),
+        ("Zoë Lindqvist", None, ("Zoë Lindqvist", None)),
+        ("a\u202eb", "two\nlines", (None, None)),
+        (["Zoë"], "x" * 201, (None, None)),
+        ("Zoë", "zoe@example.org", ("Zoë", "zoe@example.org")),
+    ):
+        token = signed(claims("zoe", name=name, mail=mail))
+        assert me(server, token).json()["full_name"] == shown[0]
+        user = admin.get("/users/i-zoe").json()
+        assert (user["full_name"], user["email"]) == shown
+    assert "Zoë" not in admin.get("/events", params={"subject": "i-zoe", "kind": "account"}).text
+    assert admin.delete("/users/i-zoe").status_code == 204
+    assert rows(server, "SELECT full_name, email FROM account WHERE name = 'i-zoe'")[0] == {"full_name": None, "email": None}
 
 
 def test_a_public_key_in_a_file(server: Server) -> None:

@@ -141,6 +141,7 @@ async def test_everybody_is_no_group(iam: Iam, tmp_path: Path) -> None:
     assert issuer is not None
     who = await issuer.read(token)
     assert (who.name, who.groups, who.role) == ("EDI-ann", ("EDI-group0001",), "editor")
+    assert (who.full_name, who.email) == ("Ann Example", "ann@example.org")
 
 
 async def test_h14_without_an_audience_a_token_for_somebody_else_is_refused(iam: Iam, tmp_path: Path) -> None:

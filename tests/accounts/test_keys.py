@@ -34,7 +34,8 @@ def test_a_key_is_shown_once_works_and_is_revoked(server: Server, admin: httpx.C
     assert all(key.get("key") is None for key in listed.json()["items"])
     assert made["key"].rpartition("_")[2] not in listed.text
     with by(server, made["key"]) as client:
-        assert client.get("/auth/me").json() == {"name": "admin", "role": "administrator", "groups": [], "scopes": ["read"]}
+        me = {"name": "admin", "role": "administrator", "groups": [], "scopes": ["read"], "full_name": None}
+        assert client.get("/auth/me").json() == me
         assert admin.delete(f"/auth/keys/{made['id']}").status_code == 204
         time.sleep(1.1)
         gone = client.get("/auth/me")
@@ -157,6 +158,7 @@ def test_an_exchanged_token_does_what_its_key_does_and_dies_with_it(server: Serv
                 "role": "editor",
                 "groups": ["ocean"],
                 "scopes": ["read"],
+                "full_name": None,
             }
             assert client.post("/media", json={"pid": "key/token"}).status_code == 403
             assert user.delete(f"/auth/keys/{made['id']}").status_code == 204

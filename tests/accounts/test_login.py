@@ -37,7 +37,8 @@ def test_a_log_in_gives_a_token_that_works(server: Server) -> None:
     assert token["expires_in"] == 3600
     headers = {"Authorization": f"bearer {token['access_token']}"}
     me = httpx.get(f"{server.url}/api/v1/auth/me", headers=headers)
-    assert me.json() == {"name": "admin", "role": "administrator", "groups": [], "scopes": ["read", "write", "admin"]}
+    scopes = ["read", "write", "admin"]
+    assert me.json() == {"name": "admin", "role": "administrator", "groups": [], "scopes": scopes, "full_name": None}
 
 
 def test_a_wrong_password_an_unknown_user_and_a_disabled_one_look_the_same(server: Server, admin: httpx.Client) -> None:

@@ -21,6 +21,8 @@ def test_a_user_is_made_read_changed_listed_and_deleted(admin: httpx.Client) -> 
         "groups": ["a", "b"],
         "disabled": False,
         "issuer": None,
+        "full_name": None,
+        "email": None,
         "created_at": "",
         "updated_at": "",
     }

@@ -1,5 +1,6 @@
 """The page, as people use it, in a headless Chromium that reaches this server and nothing else."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -31,7 +32,7 @@ def server(database_server: DatabaseServer, template_database: str) -> Iterator[
     with database_server.database(template=template_database) as url, running_server(url, settings) as running:
         with running.client() as admin:
             add_staging_store(admin, quota={"bytes_per_owner": 60 * MIB})
-            for name in ("ann", "bea", "cleo", "dora", "emma"):
+            for name in ("ann", "bea", "cleo", "dora", "emma", "fay"):
                 add_user(admin, name)
             add_user(admin, "rita", role="reader")
         yield running
@@ -120,6 +121,8 @@ async def test_log_in_drop_two_files_watch_them_come_download_and_delete(server:
         while await bar.count():
             with suppress(PlaywrightTimeoutError):  # it goes when all is sent
                 seen.add(await bar.evaluate("bar => bar.value", timeout=100))
+                if len(seen) == 3:
+                    await page.screenshot(path=Path(os.environ.get("MEDIASTORE_TEST_SCREENSHOTS", tmp_path)) / "under-way.png")
             await page.wait_for_timeout(20)
         assert len([value for value in seen if 0 < value < 1]) >= 3, f"it moves: {sorted(seen)}"
         for path in (first, second):
@@ -192,6 +195,36 @@ async def test_what_goes_wrong_is_said_in_sentences_that_help(server: Server, tm
         await expect(visit.card("half.bin")).to_be_visible()
 
 
+async def test_an_older_list_that_comes_later_is_not_shown(server: Server, tmp_path: Path) -> None:
+    held, free, lists = asyncio.Event(), asyncio.Event(), 0
+    async with visiting(server) as visit:
+        page = visit.page
+        await visit.log_in("fay")
+        await expect(page.get_by_text("Nothing here yet")).to_be_visible()
+
+        async def hold(route: Route) -> None:
+            """The first list is answered last."""
+            nonlocal lists
+            lists += route.request.method == "GET"
+            if route.request.method != "GET" or lists > 1:
+                await route.continue_()
+                return
+            answer = await route.fetch()
+            held.set()
+            await free.wait()
+            await route.fulfill(response=answer)
+
+        await page.route(f"{server.url}/staging/upload", hold)
+        await visit.upload(file(tmp_path, "first.bin", 10))
+        await asyncio.wait_for(held.wait(), PATIENCE_MS / 1000)
+        await visit.upload(file(tmp_path, "second.bin", 10))
+        await expect(visit.card("second.bin").get_by_text("Stored")).to_be_visible()
+        async with page.expect_event("response"):
+            free.set()
+        await page.evaluate("new Promise(done => setTimeout(done, 200))")  # in which the page would show what has come
+        await expect(visit.card("second.bin")).to_be_visible()
+
+
 async def test_readers_are_told_what_they_may(server: Server, tmp_path: Path) -> None:
     async with visiting(server) as visit:
         await visit.log_in("rita")
@@ -213,6 +246,7 @@ async def test_by_keyboard_alone_with_an_api_key_that_stays_in_this_tab(server: 
         await page.get_by_label("Token or API key").fill(key)
         await page.keyboard.press("Enter")
         await expect(page.get_by_label("Label")).to_be_focused()
+        await expect(page.locator("#name")).to_have_text("dora")
         await page.keyboard.type("By keyboard")
         await page.keyboard.press("Tab")
         await expect(page.locator("#files")).to_be_focused()

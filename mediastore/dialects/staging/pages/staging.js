@@ -10,6 +10,7 @@ const LOOK_AGAIN_MS = 5000;
 let session = null;
 let next = null;
 let looking = 0;
+let asked = 0;
 let sending = 0;
 const waiting = [];
 
@@ -88,7 +89,7 @@ async function attempt(work, button = null) {
 function show() {
   $("log-in").hidden = session !== null;
   $("staging").hidden = $("who").hidden = session === null;
-  $("name").textContent = session ? session.name || "the holder of a token" : "";
+  $("name").textContent = session ? session.name : "";
 }
 
 function leave(words = "") {
@@ -103,9 +104,19 @@ function leave(words = "") {
   $("username").focus();
 }
 
+// What somebody who came with a token or a key is called; those of other services' keys are told nothing there.
+async function called(credential) {
+  try {
+    const me = await (await call("GET", "/api/v1/auth/me", {headers: {Authorization: `Bearer ${credential}`}})).json();
+    return plain(me.full_name || me.name);
+  } catch {
+    return "the holder of a key";
+  }
+}
+
 async function enter(credential, name) {
   const answer = await ours("GET", "/upload", credential);
-  session = {credential, name};
+  session = {credential, name: name || await called(credential)};
   sessionStorage.setItem(KEPT, JSON.stringify(session));
   show();
   await fill(answer);
@@ -228,8 +239,12 @@ function page(link, reports) {
   if (reports.some(report => report.status === "pending")) looking = setTimeout(lookAgain, LOOK_AGAIN_MS);
 }
 
+// Of several that are under way only what was asked last is shown: an older answer may come later.
 async function refresh() {
-  if (session) await fill(await ours("GET", "/upload"));
+  if (!session) return;
+  const mine = asked += 1;
+  const answer = await ours("GET", "/upload");
+  if (session && mine === asked) await fill(answer);
 }
 
 // By itself: nothing that goes wrong here interrupts anybody, but a session that has ended.
