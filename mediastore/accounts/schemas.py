@@ -119,7 +119,7 @@ class AccountCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class AccountChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password: Password | UnsetType = UNSET
     current_password: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
-    """Needed by those who change their own password and are no administrators."""
+    """Needed by those who change their own password and are no administrators; looked at whenever it is given for one's own."""
     role: Role | UnsetType = UNSET
     groups: Annotated[tuple[GroupName, ...], Meta(max_length=100)] | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET

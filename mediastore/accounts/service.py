@@ -165,19 +165,21 @@ class Accounts:
 
     async def _may_change(self, name: str, change: AccountChange, *, caller: Caller) -> None:
         identity = caller.identity
-        if identity.administrator:
+        own = name == identity.name
+        if not identity.administrator:
+            others = (change.role, change.groups, change.disabled)
+            if not own or any(isinstance(value, str | tuple | bool) for value in others):
+                require(identity, "admin", to="change more than your own password")
+            if "admin" not in identity.scopes:
+                raise NotAllowed("an API key can't change a password; log in with the present one")
+        elif not own or not isinstance(change.current_password, str):
             return
-        others = (change.role, change.groups, change.disabled)
-        if name != identity.name or any(isinstance(value, str | tuple | bool) for value in others):
-            require(identity, "admin", to="change more than your own password")
-        if "admin" not in identity.scopes:
-            raise NotAllowed("an API key can't change a password; log in with the present one")
         async with self._database.connection() as connection:
             account = await _found(connection, name)
         given = change.current_password if isinstance(change.current_password, str) else ""
         async with self._throttle.attempt(name=name, address=caller.address):
             if not await self._passwords.check(given, account.password_hash):
-                raise CredentialsWrong("current_password is not your password")
+                raise CredentialsWrong("the present password (current_password) is not right")
 
     async def _note(
         self,

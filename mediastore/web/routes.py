@@ -8,8 +8,10 @@ from litestar.response import Response
 from litestar.static_files import create_static_files_router
 
 from mediastore.web.find_routes import find
+from mediastore.web.keys_routes import keys
 from mediastore.web.login_routes import log_in, log_out, login_page, token_for_scripts
 from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
+from mediastore.web.people_routes import people
 from mediastore.web.refusals import PageRefusals
 from mediastore.web.s3_config_routes import s3_configs_page
 from mediastore.web.session import AnyRequest, provide_visitor
@@ -42,6 +44,8 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
                 store_page,
                 s3_configs_page,
                 upload,
+                people,
+                keys,
             ],
             dependencies={
                 "visitor": Provide(provide_visitor),

@@ -193,6 +193,14 @@ def test_users_change_their_own_password_only_with_the_present_one(server: Serve
         assert own.get("/auth/me").status_code == 200
 
 
+def test_an_administrator_who_gives_the_present_password_has_to_know_it(server: Server, admin: httpx.Client) -> None:
+    add_user(admin, "chief", role="administrator")
+    with server.client("chief") as chief:
+        wrong = chief.patch("/users/chief", json={"password": NEW_PASSWORD, "current_password": "not it at all"})
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "credentials_wrong")
+        assert chief.patch("/users/chief", json={"password": NEW_PASSWORD, "current_password": PASSWORD}).status_code == 200
+
+
 def test_guessing_the_present_password_is_slowed_down_too(server: Server, admin: httpx.Client) -> None:
     add_user(admin, "guessed")
     with server.client("guessed") as guessed:

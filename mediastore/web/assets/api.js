@@ -63,8 +63,9 @@ export function tokenNow(fresh = false) {
 }
 
 // A call of the API: its answer when that is a success, else `Refused` or `Away`. An ended session is begun again, where one is.
-// `open`: the path itself says who may ask, and a log-in that ends meanwhile changes nothing.
-export async function send(method, path, {body, headers = {}, signal, open = false} = {}) {
+// `open`: the path itself says who may ask, and a log-in that ends meanwhile changes nothing. `once`: it is refused by 401 for what it
+// says, and may not be sent twice.
+export async function send(method, path, {body, headers = {}, signal, open = false, once = false} = {}) {
   const json = body !== undefined && !(body instanceof Blob);
   for (let again = false; ; again = true) {
     const all = {Accept: "application/json", ...headers};
@@ -72,7 +73,7 @@ export async function send(method, path, {body, headers = {}, signal, open = fal
     if (json) all["Content-Type"] = "application/json";
     const answer = await reach(`/api/v1${path}`, {method, headers: all, body: json ? JSON.stringify(body) : body, signal, credentials: "omit"});
     if (answer.ok) return answer;
-    if (answer.status !== 401 || again || open || !loggedIn) throw await refusal(answer);
+    if (answer.status !== 401 || again || open || once || !loggedIn) throw await refusal(answer);
   }
 }
 

@@ -5,12 +5,14 @@ import {$$} from "./dom.js";
 
 const ALIVE_MS = 10 * 60_000;
 
-for (const menu of $$("details.menu")) {
-  menu.addEventListener("keydown", event => {
-    if (event.key === "Escape" && menu.open) { menu.open = false; menu.querySelector("summary").focus(); }
-  });
-  menu.addEventListener("focusout", event => { if (!menu.contains(event.relatedTarget)) menu.open = false; });
-}
+document.addEventListener("keydown", event => {
+  const menu = event.key === "Escape" && event.target.closest("details.menu[open]");
+  if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+document.addEventListener("focusout", event => {
+  const menu = event.target.closest("details.menu[open]");
+  if (menu && !menu.contains(event.relatedTarget)) menu.open = false;
+});
 document.addEventListener("click", event => {
   for (const menu of $$("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
