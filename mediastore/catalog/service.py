@@ -83,14 +83,14 @@ class Catalog:
             for new in news
         ]
 
-    async def read(self, pid: str, *, caller: Caller) -> Media:
+    async def read(self, pid: str, *, caller: Caller, even_expired: bool = False) -> Media:
         """A record. Raises `RecordNotFound`, the same for what the caller may not read, and `RecordGone`."""
         now = self._clock()
         async with self._database.connection() as connection:
             row = await queries.media_by_pid(connection, pid)
             if row is not None and row.status == "deleted" and may_read(row, caller.identity, now):
                 raise gone(row, "deleted", receipts=await version_queries.receipts(connection, row.id))
-        return self.readable(row, pid, caller=caller, now=now).shown(now)
+        return self.readable(row, pid, caller=caller, now=now, even_expired=even_expired).shown(now)
 
     async def change(self, pid: str, change: MediaChange, *, revisions: list[int] | None, caller: Caller) -> Media:
         """Change a record. `revisions`, where given, are those that it may have. A change of nothing makes no revision."""

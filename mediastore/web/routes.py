@@ -12,6 +12,7 @@ from mediastore.web.keys_routes import keys
 from mediastore.web.login_routes import log_in, log_out, login_page, token_for_scripts
 from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
 from mediastore.web.people_routes import people
+from mediastore.web.record_routes import record
 from mediastore.web.refusals import PageRefusals
 from mediastore.web.s3_config_routes import s3_configs_page
 from mediastore.web.session import AnyRequest, provide_visitor
@@ -40,6 +41,7 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
                 log_in,
                 log_out,
                 token_for_scripts,
+                record,
                 stores_page,
                 store_page,
                 s3_configs_page,
