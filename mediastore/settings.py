@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     amplify_prefix: PathPrefix = "/amplify"
     amplify_owners_only: bool = False
     amplify_max_listed: Count = 10_000
+    amplify_max_aside_bytes: Count = 16 * 1024**3
     staging_prefix: PathPrefix = "/staging"
     staging_store: str = "staging"
     staging_ttl_s: Annotated[int, Meta(ge=60, le=315_360_000)] = 2_592_000

@@ -55,7 +55,7 @@ class Amplify:
             direct_uploads=direct_uploads,
             links=links,
             max_json_bytes=settings.max_json_bytes,
-            max_upload_bytes=settings.max_upload_bytes,
+            max_aside_bytes=min(settings.amplify_max_aside_bytes, settings.max_upload_bytes),
         )
         self.provided: dict[str, object] = {
             "directory": directory,

@@ -41,7 +41,7 @@ class Transfers:
         direct_uploads: DirectUploads,
         links: Links,
         max_json_bytes: int,
-        max_upload_bytes: int,
+        max_aside_bytes: int,
     ) -> None:
         self._records = records
         self._many = many
@@ -51,7 +51,7 @@ class Transfers:
         self._links = links
         self.max_json_bytes = max_json_bytes
         """What a body may have beside its base64."""
-        self._max_upload_bytes = max_upload_bytes
+        self._max_aside_bytes = max_aside_bytes
 
     async def receive(self, body: UploadBody, *, caller: Caller, site: Site) -> AmplifyUploaded:
         """The bytes of this body as the content of its record, made where there is none; without bytes, where to PUT them."""
@@ -110,8 +110,11 @@ class Transfers:
         async with aclosing(grouped(content)) as groups:
             async for group in groups:
                 size += sum(map(len, group))
-                if size > self._max_upload_bytes:
-                    raise UploadTooLarge(f"one upload has at most {self._max_upload_bytes} bytes", limit=self._max_upload_bytes)
+                if size > self._max_aside_bytes:
+                    raise UploadTooLarge(
+                        f"more than {self._max_aside_bytes} bytes before the record they are for; send mediadata before base64",
+                        limit=self._max_aside_bytes,
+                    )
                 try:
                     await asyncio.to_thread(_write, file, group)
                 except OSError as error:

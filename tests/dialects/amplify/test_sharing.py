@@ -13,10 +13,17 @@ from tests.database import DatabaseServer
 from tests.dialects.amplify.scene import FOLDER, SETTINGS, Client, b64, client_of, media
 from tests.server import Server, add_user, running_server
 
+MOST_ASIDE = 100_000
+
 
 @pytest.fixture(scope="module")
 def alone(database_server: DatabaseServer, template_database: str) -> Iterator[Server]:
-    settings = {**SETTINGS, "MEDIASTORE_AMPLIFY_OWNERS_ONLY": "yes", "MEDIASTORE_AMPLIFY_MAX_LISTED": "3"}
+    settings = {
+        **SETTINGS,
+        "MEDIASTORE_AMPLIFY_OWNERS_ONLY": "yes",
+        "MEDIASTORE_AMPLIFY_MAX_LISTED": "3",
+        "MEDIASTORE_AMPLIFY_MAX_ASIDE_BYTES": str(MOST_ASIDE),
+    }
     with database_server.database(template=template_database) as url, running_server(url, settings) as running:
         with client_of(running) as admin:
             admin.good("POST", "/identifier", {"name": "DEMO"})
@@ -124,3 +131,14 @@ def test_h17_a_list_that_would_be_too_long_is_refused_and_not_cut(alone: Server,
             status, told = ada.call(method, path, body)
             assert status == 422
             assert "more than 3 records" in told["detail"][0]["error"]
+
+
+def test_h17_bytes_before_their_record_are_put_aside_up_to_a_bound(alone: Server, pid: str) -> None:
+    most, more = b64(bytes(MOST_ASIDE)), b64(bytes(MOST_ASIDE + 1))
+    with client_of(alone, "ada") as ada:
+        status, told = ada.call("POST", "/upload", {"base64": more, "mediadata": media(pid)})
+        assert (status, list(told)) == (401, ["error"])
+        assert "send mediadata before base64" in told["error"]
+        assert ada.call("GET", f"/media/{pid}")[0] == 404
+        assert ada.good("POST", "/upload", {"base64": most, "mediadata": media(pid)}) == {"status": "READY"}
+        assert ada.good("POST", "/upload", {"mediadata": media(pid), "base64": more}) == {"status": "READY"}
