@@ -77,6 +77,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "downloads": services.downloads,
         "links": services.links,
         "quotas": services.quotas,
+        "diary": services.diary,
         "holds": services.holds,
         "sweeper": services.sweeper,
         "registrations": services.registrations,

@@ -46,6 +46,7 @@ from mediastore.jobs.service import Backlog
 from mediastore.jobs.work import Job, Schedule
 from mediastore.jobs.worker import CONNECTIONS, Worker
 from mediastore.placement.destinations import Destinations
+from mediastore.placement.diary import Diary
 from mediastore.placement.memory_lease import MemoryLease
 from mediastore.placement.probe import StoreProbe
 from mediastore.placement.quotas import Quotas
@@ -168,6 +169,7 @@ class Services:
         )
         self._find(settings, clock=clock)
         self.quotas = Quotas(self.database)
+        self.diary = Diary(self.database)
         self._ledger = Ledger(self.database, catalog=self.catalog, drafts=drafts, on_doomed=self._clean_soon, clock=clock)
         self.uploads = Uploads(
             self.database, ledger=self._ledger, registry=self.registry, max_bytes=settings.max_upload_bytes, clock=clock
@@ -379,6 +381,7 @@ class Services:
         return [
             Schedule(name="look_for_arrivals", every="* * * * *", run=self.arrivals.look_around),
             Schedule(name="sweep_stores", every="* * * * *", run=self.sweep_schedule.enqueue_due),
+            Schedule(name="note_what_stores_hold", every="*/10 * * * *", run=self.diary.note),
             Schedule(name="forget_job_log", every="17 * * * *", run=self.housekeeping.run),
             Schedule(name="look_after_registrations", every="*/5 * * * *", run=self.scans.look_after),
             Schedule(name=UPKEEP, every="* * * * *", run=self.upkeep.enqueue_due),

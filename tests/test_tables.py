@@ -12,7 +12,21 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from piccolo.columns import JSONB, UUID, Array, BigInt, BigSerial, Boolean, Bytea, Column, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import (
+    JSONB,
+    UUID,
+    Array,
+    BigInt,
+    BigSerial,
+    Boolean,
+    Bytea,
+    Column,
+    Date,
+    ForeignKey,
+    Integer,
+    Text,
+    Timestamptz,
+)
 from piccolo.columns.base import OnDelete, OnUpdate
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Unique
@@ -39,6 +53,7 @@ TYPES: dict[type[Column], str] = {
     BigSerial: "bigint",
     Boolean: "boolean",
     Bytea: "bytea",
+    Date: "date",
     Integer: "integer",
     JSONB: "jsonb",
     Text: "text",

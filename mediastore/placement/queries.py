@@ -15,6 +15,7 @@ from mediastore.placement.schemas import (
     Algorithm,
     Amount,
     Brake,
+    DayHeld,
     OwnerUsage,
     Quota,
     Retention,
@@ -270,6 +271,44 @@ async def usage_by_store(connection: Connection) -> list[StoreTotals]:
         )
         for row in rows
     ]
+
+
+TODAY = "(now() AT TIME ZONE 'UTC')::date"
+
+
+async def note_day(connection: Connection) -> None:
+    """Write down what every store holds today."""
+    await connection.execute(
+        f"""
+        INSERT INTO store_day (store, day, object_count, byte_count)
+        SELECT s.id, {TODAY}, coalesce(sum(u.object_count), 0), coalesce(sum(u.byte_count), 0)
+        FROM store s LEFT JOIN store_usage u ON u.store = s.id WHERE s.deleted_at IS NULL GROUP BY s.id ORDER BY s.id
+        ON CONFLICT (store, day) DO UPDATE SET object_count = excluded.object_count, byte_count = excluded.byte_count
+        """
+    )
+
+
+async def days_held(connection: Connection, store: int, *, days: int) -> list[DayHeld]:
+    """One a day, each by an indexed look-up of the last that was noted; today's by what there is."""
+    rows = await connection.fetch(
+        f"""
+        WITH first AS (
+            SELECT greatest(min(day), {TODAY} - $2::int + 1) AS day FROM store_day WHERE store = $1
+        )
+        SELECT d.day::date AS day, n.byte_count AS bytes, n.object_count AS objects
+        FROM first CROSS JOIN LATERAL generate_series(first.day::timestamp, ({TODAY} - 1)::timestamp, '1 day') AS d (day)
+        CROSS JOIN LATERAL (
+            SELECT byte_count, object_count FROM store_day
+            WHERE store = $1 AND store_day.day <= d.day::date ORDER BY store_day.day DESC LIMIT 1
+        ) AS n
+        UNION ALL
+        SELECT {TODAY}, coalesce(sum(byte_count), 0)::bigint, coalesce(sum(object_count), 0)::bigint
+        FROM store_usage WHERE store = $1 ORDER BY day
+        """,
+        store,
+        days,
+    )
+    return [DayHeld(**row) for row in rows]
 
 
 async def lock_share(connection: Connection, store: int, *, owner: str) -> None:

@@ -3,16 +3,18 @@
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post, put
-from litestar.params import PathParameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from mediastore.accounts.schemas import Caller
 from mediastore.http.bodies import accepts
 from mediastore.http.problems import problems
 from mediastore.http.provided import Provided
+from mediastore.placement.diary import Diary
 from mediastore.placement.probe import StoreProbe
 from mediastore.placement.quotas import Quotas
 from mediastore.placement.schemas import (
+    Growth,
     Probe,
     S3Config,
     S3ConfigCreate,
@@ -27,6 +29,8 @@ from mediastore.placement.schemas import (
 from mediastore.placement.service import Placement
 
 Name = Annotated[str, PathParameter(description="The name it was created with", max_length=63)]
+
+Days = Annotated[int, QueryParameter(ge=1, le=3660, description="How many days back, today included")]
 
 
 class StoreController(Controller):
@@ -60,6 +64,10 @@ class StoreController(Controller):
     @get("/{name:str}/usage", responses=problems(401, 403, 404), summary="What a store holds, against its quota")
     async def usage(self, name: Name, caller: Provided[Caller], quotas: Provided[Quotas]) -> Usage:
         return await quotas.usage(name, caller=caller)
+
+    @get("/{name:str}/growth", responses=problems(400, 401, 403, 404), summary="What a store held, day by day")
+    async def growth(self, name: Name, caller: Provided[Caller], diary: Provided[Diary], days: Days = 90) -> Growth:
+        return await diary.growth(name, days=days, caller=caller)
 
     @post("/{name:str}/probe", status_code=HTTP_200_OK, responses=problems(401, 403, 404), summary="Try a store out")
     async def probe(self, name: Name, caller: Provided[Caller], store_probe: Provided[StoreProbe]) -> Probe:

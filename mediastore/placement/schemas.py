@@ -1,6 +1,6 @@
 """Stores and S3 configs, as the API shows them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -108,6 +108,22 @@ class Usage(Struct, frozen=True, kw_only=True):
     used: Amount
     reserved: Amount
     owners: list[OwnerUsage]
+
+
+class DayHeld(Struct, frozen=True, kw_only=True):
+    """What a store held at the end of a day (in UTC), old versions included."""
+
+    day: date
+    bytes: int
+    objects: int
+
+
+class Growth(Struct, frozen=True, kw_only=True):
+    """What a store held day by day. Looked at every ten minutes; a day on which no server ran is like the one before."""
+
+    store: str
+    items: list[DayHeld]
+    """Oldest first; begins on the first day that is known. The last is today, as it is now."""
 
 
 class Brake(Struct, frozen=True, kw_only=True):

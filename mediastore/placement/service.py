@@ -12,7 +12,7 @@ from mediastore.accounts.access import require
 from mediastore.accounts.schemas import Caller
 from mediastore.accounts.secrets import Sealer
 from mediastore.clock import Clock
-from mediastore.database import Connection, ConstraintViolated, Database, ValueRefused
+from mediastore.database import Connection, ConstraintViolated, Database
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change
 from mediastore.placement import queries
@@ -27,6 +27,7 @@ from mediastore.placement.errors import (
     StoreNotFound,
     StoreOverlaps,
 )
+from mediastore.placement.policies import check_retention, check_upkeep
 from mediastore.placement.queries import S3ConfigRow, StoreRow
 from mediastore.placement.registry import Registry
 from mediastore.placement.schemas import (
@@ -36,7 +37,6 @@ from mediastore.placement.schemas import (
     StoreChange,
     StoreCreate,
     StoreShown,
-    Upkeep,
 )
 from stores.errors import StoreUnavailable
 
@@ -273,10 +273,10 @@ class Placement:
             s3_config_name=config.name if config else None,
             options=_raw(request.options),
             checksums=sorted(set(request.checksums)),
-            retention=_raw(_checked(request.retention)),
+            retention=_raw(request.retention),
             quota=_raw(request.quota),
             brake=None,
-            upkeep=_raw(_sensible(request.upkeep)),
+            upkeep=_raw(request.upkeep),
             enabled=True,
             incarnation=None,
             revision=1,
@@ -296,26 +296,19 @@ class Placement:
         if "options" in given:
             given["options"] = _raw(given["options"])
         if "retention" in given:
-            given["retention"] = _raw(_checked(given["retention"]))
+            given["retention"] = _raw(given["retention"])
         if "quota" in given:
             given["quota"] = _raw(given["quota"])
         if "upkeep" in given:
-            given["upkeep"] = _raw(_sensible(given["upkeep"]))
+            given["upkeep"] = _raw(given["upkeep"])
         if "checksums" in given:
             given["checksums"] = sorted(set(given["checksums"]))
         return msgspec.structs.replace(before, **given)
 
     async def _fits(self, connection: Connection, row: StoreRow) -> None:
         """Raise unless the kind accepts the settings, the policy makes sense, and no other store has any of its place."""
-        where = row.policy().exempt_where
-        if where is not None:
-            try:
-                await queries.check_jsonpath(connection, where)
-            except ValueRefused as error:
-                raise StoreInvalid(
-                    f"retention.exempt_where {where!r} is no SQL/JSON path that says yes or no, "
-                    f'such as $.camera == "CAM-3": {error.message}'
-                ) from error
+        await check_retention(connection, row.policy())
+        check_upkeep(row.care())
         await self._registry.check(row)
         await self._apart(connection, row)
 
@@ -387,20 +380,6 @@ class Placement:
 def _both_keys(access_key: object, secret_key: object) -> None:
     if (access_key is None) != (secret_key is None):
         raise StoreInvalid("give access_key and secret_key together, or neither to use the server's own AWS credentials")
-
-
-def _checked(retention: Any) -> Any:
-    if retention.default_ttl_s and retention.max_ttl_s and retention.default_ttl_s > retention.max_ttl_s:
-        raise StoreInvalid(f"retention: default_ttl_s {retention.default_ttl_s} is above max_ttl_s {retention.max_ttl_s}")
-    return retention
-
-
-def _sensible(upkeep: Upkeep) -> Upkeep:
-    for name, least in (("reconcile_interval_s", 300), ("fixity_period_s", 3600)):
-        given: int = getattr(upkeep, name)
-        if 0 < given < least:
-            raise StoreInvalid(f"upkeep: {name} {given} is too short; at least {least}, or 0 for never")
-    return upkeep
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -3,7 +3,7 @@
 The migration is the truth: names of foreign keys, partial indexes and indexes of several columns can only be said there.
 """
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, BigSerial, Boolean, Bytea, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, BigSerial, Boolean, Bytea, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete, OnUpdate
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.reference import LazyTableReference
@@ -209,3 +209,26 @@ class StoreUsage(Table, tablename="store_usage"):
     byte_count = BigInt(default=None, help_text="Their sizes together, which is what a quota of bytes is held against.")
 
     store_usage_pkey = Unique([store, owner])
+
+
+class StoreDay(Table, tablename="store_day"):
+    """What each store held at the end of each day, as far as anybody looked: a total kept, because counting afresh what was there
+    on a day of last year would read every object.
+
+    The key is (store, day). Piccolo takes the last column that says `primary_key` for all of it, so a row of this table must
+    not be saved, refreshed or removed as an object. Statements are fine.
+    """
+
+    store = ForeignKey(
+        references=Store,
+        null=False,
+        primary_key=True,
+        on_delete=OnDelete.cascade,
+        on_update=OnUpdate.no_action,
+        help_text="Which store; with the day it is the primary key.",
+    )
+    day = Date(default=None, primary_key=True, help_text="By the calendar in UTC; a day on which no server ran has no row.")
+    object_count = BigInt(default=None, help_text="Stored objects, old versions included, as the day was last looked at.")
+    byte_count = BigInt(default=None, help_text="Their sizes together.")
+
+    store_day_pkey = Unique([store, day])

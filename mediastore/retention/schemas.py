@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from mediastore.catalog.schemas import Moment
+from mediastore.placement.schemas import Retention
 
 Rule: TypeAlias = Literal["expired", "old version"]
 
@@ -53,6 +54,8 @@ class Outlook(Struct, frozen=True, kw_only=True):
 class SweepRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dry_run: bool = False
     """Only say what would be removed: a rehearsal."""
+    retention: Retention | None = None
+    """With `dry_run`: rehearse this policy in place of the store's, which stays as it is."""
     rehearsal: Annotated[int, Meta(ge=1)] | None = None
     """Remove what this rehearsal listed and nothing else; being an administrator's word, it is not held up by the brake."""
     release_brake: bool = False
@@ -98,8 +101,9 @@ class Sweep(Struct, frozen=True, kw_only=True):
     failed: int
     """Objects whose bytes a store would not let go of yet; they are tried again."""
     stopped_by: str | None
-    """Which limit of the brake."""
+    """Which limit of the brake; of a rehearsal, which would stop a sweep on schedule that finds the same."""
     detail: str | None
+    """The same in words, or why it failed; of a rehearsal also whether the policy was not the store's."""
     started_at: datetime
     finished_at: datetime | None
     duration_s: float | None

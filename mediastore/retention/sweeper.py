@@ -26,6 +26,7 @@ from mediastore.placement import objects
 from mediastore.placement import queries as placement
 from mediastore.placement.errors import StoreNotFound
 from mediastore.placement.objects import Doomed
+from mediastore.placement.policies import check_retention
 from mediastore.placement.queries import StoreRow
 from mediastore.placement.schemas import Retention
 from mediastore.retention import due_queries
@@ -71,6 +72,9 @@ class Run(Struct, kw_only=True):
     id: int
     store: StoreRow
     policy: Retention
+    another: bool
+    """Whether the policy is not the store's."""
+    dry_run: bool
     cutoff: datetime
     rehearsal: int | None
     budget: Budget
@@ -106,8 +110,7 @@ class Sweeper:
             store = await placement.store_by_name(connection, name)
             if store is None:
                 raise StoreNotFound(f"there is no store {name!r}", store=name)
-            if asked.rehearsal is not None:
-                await self._check_rehearsal(connection, store, asked.rehearsal)
+            await self._check_asked(connection, store, asked)
             approved = asked.rehearsal is not None or asked.release_brake
             brake = store.shown().brake
             if brake is not None and not approved and not asked.dry_run:
@@ -145,7 +148,7 @@ class Sweeper:
             )
             if id is None:
                 raise SweepRunning(f"a sweep of {name} is running; its report is at /stores/{name}/sweeps", store=name)
-        task = asyncio.create_task(self._conduct(id))
+        task = asyncio.create_task(self._conduct(id, policy=asked.retention))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         done, _ = await asyncio.wait({task}, timeout=wait_s)
@@ -209,6 +212,18 @@ class Sweeper:
         async with self._database.connection() as connection:
             return {row.store_name: shown(row) for row in await queries.latest_sweeps(connection)}
 
+    async def _check_asked(self, connection: Connection, store: StoreRow, asked: SweepRequest) -> None:
+        """Raise `RehearsalInvalid` and `StoreInvalid`."""
+        if asked.retention is not None:
+            if not asked.dry_run:
+                raise RehearsalInvalid(
+                    "a policy that is not the store's can only be rehearsed (dry_run); "
+                    f"PATCH /stores/{store.name} makes it the store's"
+                )
+            await check_retention(connection, asked.retention)
+        if asked.rehearsal is not None:
+            await self._check_rehearsal(connection, store, asked.rehearsal)
+
     async def _check_rehearsal(self, connection: Connection, store: StoreRow, id: int) -> None:
         rehearsal = await queries.sweep_by_id(connection, id)
         if rehearsal is None or rehearsal.store != store.id or not rehearsal.dry_run or rehearsal.state != "done":
@@ -223,16 +238,17 @@ class Sweeper:
             await queries.set_brake(connection, store.id, None)
             await self._note(connection, store, "brake_released", Change(before=store.shown().brake), actor)
 
-    async def _conduct(self, id: int) -> None:
-        """Run a sweep to its end, whatever that is."""
+    async def _conduct(self, id: int, *, policy: Retention | None = None) -> None:
+        """Run a sweep to its end, whatever that is. `policy`: to rehearse in place of the store's."""
         try:
-            run = await self._begin(id)
+            run = await self._begin(id, policy=policy)
             await self._on_step("begun")
             async with asyncio.TaskGroup() as group:
                 beating = group.create_task(self._beat(id))
                 await self._run(run)
                 beating.cancel()
-            await self._finish(id, "done")
+            limit, words = await self._foresee(run) if run.dry_run else (None, None)
+            await self._finish(id, "done", stopped_by=limit, detail=words)
         except* Lost:
             self._log.warning("a sweep was taken over by another process", sweep=id)
         except* Brake as stops:
@@ -243,7 +259,7 @@ class Sweeper:
             self._log.warning("a sweep failed", sweep=id, reason=str(first))
             await self._finish(id, "failed", detail=str(first))
 
-    async def _begin(self, id: int) -> Run:
+    async def _begin(self, id: int, *, policy: Retention | None) -> Run:
         async with self._database.connection() as connection:
             row = await queries.sweep_by_id(connection, id)
             assert row is not None  # noqa: S101 - we have just written it
@@ -255,17 +271,20 @@ class Sweeper:
             before = await queries.began_before(connection, store.id, id)
         if abs(self._clock() - now) > CLOCK_DRIFT:
             raise Brake("clock", f"the clocks of this server ({self._clock():%F %T}) and of the database ({now:%F %T}) disagree")
-        policy = store.policy()
+        another = policy is not None and policy != store.policy()
+        policy = policy or store.policy()
         return Run(
             id=id,
             store=store,
             policy=policy,
+            another=another,
+            dry_run=row.dry_run,
             cutoff=row.cutoff - timedelta(seconds=policy.grace_s),
             rehearsal=row.rehearsal,
             budget=Budget(
                 name=store.name,
                 policy=policy,
-                limited=not (row.approved or row.dry_run),
+                limited=not row.approved,
                 spent=Weight(records=row.removed, objects=row.objects, bytes=row.bytes),
                 total=total + row.objects,
                 pause=row.started_at - (before or store.created_at),
@@ -273,10 +292,7 @@ class Sweeper:
         )
 
     async def _run(self, run: Run) -> None:
-        async with self._database.connection() as connection:
-            row = await queries.sweep_by_id(connection, run.id)
-        assert row is not None  # noqa: S101 - it is running
-        if row.dry_run:
+        if run.dry_run:
             await self._rehearse(run)
             return
         await self._remove_unfinished(run)
@@ -296,6 +312,21 @@ class Sweeper:
                     going = [item for item in due if not (item.held or item.exempt)]
                     await queries.list_items(connection, run.id, going)
                     await self._count(connection, run, due, going, removed=0)
+
+    async def _foresee(self, run: Run) -> tuple[str | None, str | None]:
+        """Which limit would stop a sweep on schedule that finds the same, and in words all that is to be said of a rehearsal."""
+        async with self._database.connection() as connection:
+            row = await queries.sweep_by_id(connection, run.id)
+        assert row is not None  # noqa: S101 - it is running
+        words = ["rehearsed by another policy than the store's"] if run.another else []
+        found, limit = Weight(records=row.found, objects=row.objects, bytes=row.bytes), None
+        try:
+            run.budget.check_pause(found)
+            run.budget.check(found)
+        except Brake as stop:
+            limit = stop.limit
+            words.append(f"a sweep on schedule would stop before it removes anything: {stop.reason}")
+        return limit, "; ".join(words) or None
 
     def _selects(self, run: Run) -> list[Select]:
         return [due_queries.due_records, *([due_queries.due_versions] if run.policy.old_versions_ttl_s is not None else [])]

@@ -25,7 +25,7 @@ from mediastore.retention.fixity import FixityCheck
 from mediastore.retention.reconcile_queries import RunRow
 from mediastore.retention.reconciler import Reconciler
 from mediastore.retention.upkeep_errors import LeaseLost, UpkeepBusy
-from mediastore.retention.upkeep_schemas import FixityShown, ReconcileAsk, Reconciliation
+from mediastore.retention.upkeep_schemas import FixityShown, ReconcileAsk, Reconciliation, UpkeepState
 from mediastore.transfers.errors import ContentLost, ContentMissing
 from stores.errors import StoreUnavailable
 
@@ -180,6 +180,12 @@ class Upkeep:
                 connection, row.id, before=NEWEST if cursor is None else cursor, limit=limit + 1
             )
         return [item.shown() for item in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+    async def state(self, name: str, *, caller: Caller) -> UpkeepState:
+        """How the upkeep of a store fares."""
+        require(caller.identity, "admin", to="see how stores compare with their rows")
+        async with self._database.connection() as connection:
+            return await upkeep_queries.state(connection, await self._placement.found(connection, name))
 
     async def check(self, pid: str, *, caller: Caller) -> tuple[FixityShown, bool]:
         """Have the current content of a record read, for those who may change it. Whether it was by the time of the answer."""

@@ -5,7 +5,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from mediastore.database import Connection
-from mediastore.retention.upkeep_schemas import FindingKind
+from mediastore.placement.queries import StoreRow
+from mediastore.retention.upkeep_schemas import FindingKind, UpkeepState
 
 
 class DueRow(Struct, frozen=True, kw_only=True):
@@ -85,3 +86,39 @@ async def finding_counts(connection: Connection) -> list[FindingCount]:
         """
     )
     return [FindingCount(**row) for row in rows]
+
+
+async def state(connection: Connection, store: StoreRow) -> UpkeepState:
+    """Of one store, each part by an index."""
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT problem FROM upkeep WHERE store = $1 AND task = 'reconcile') AS problem,
+            (SELECT ended_at FROM reconciliation
+                WHERE store = $1 AND ended_at IS NOT NULL AND stopped_by IS NULL ORDER BY id DESC LIMIT 1) AS compared_at,
+            (SELECT count(*) FROM absence WHERE store = $1) AS absent,
+            (SELECT coalesce(sum(object_count), 0)::bigint FROM store_usage WHERE store = $1) AS objects,
+            (SELECT checked_at FROM stored_object
+                WHERE store = $1 AND state = 'stored' AND checked_at IS NOT NULL ORDER BY checked_at LIMIT 1) AS oldest_check_at,
+            coalesce((SELECT objects_read FROM upkeep WHERE store = $1 AND task = 'fixity'), 0) AS objects_read,
+            coalesce((SELECT bytes_read FROM upkeep WHERE store = $1 AND task = 'fixity'), 0) AS bytes_read
+        """,
+        store.id,
+    )
+    assert row is not None  # noqa: S101 - there is no FROM that could be empty
+    undecided = await connection.fetch(
+        "SELECT kind, count(*) AS count FROM finding WHERE store = $1 AND decision IS NULL GROUP BY kind ORDER BY kind", store.id
+    )
+    bad = await connection.fetch(
+        """
+        SELECT fixity, count(*) AS count FROM stored_object
+        WHERE store = $1 AND recheck_at IS NOT NULL AND state = 'stored' AND fixity IN ('mismatch', 'missing', 'error')
+        GROUP BY fixity ORDER BY fixity
+        """,
+        store.id,
+    )
+    return UpkeepState(
+        store=store.name,
+        undecided={item["kind"]: item["count"] for item in undecided},
+        bad={item["fixity"]: item["count"] for item in bad},
+        **row,
+    )

@@ -23,6 +23,7 @@ from mediastore.retention.upkeep_schemas import (
     ReconcileAsk,
     Reconciliation,
     ReconciliationPage,
+    UpkeepState,
 )
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -46,6 +47,10 @@ class UpkeepController(Controller):
     ) -> Response[Reconciliation]:
         report = await upkeep.reconcile(name, asked, caller=caller)
         return Response(report, status_code=HTTP_202_ACCEPTED if report.ended_at is None else HTTP_200_OK)
+
+    @get("/upkeep", responses=problems(401, 403, 404), summary="How a store's comparisons and fixity checks fare")
+    async def state(self, name: Name, caller: Provided[Caller], upkeep: Provided[Upkeep]) -> UpkeepState:
+        return await upkeep.state(name, caller=caller)
 
     @get("/reconciliations", responses=problems(401, 403, 404, 422), summary="List a store's comparisons, newest first")
     async def reconciliations(

@@ -40,6 +40,29 @@ class Counts(Struct, kw_only=True):
     aborted: int = 0
 
 
+class UpkeepState(Struct, frozen=True, kw_only=True):
+    """How the upkeep of a store fares."""
+
+    store: str
+    problem: str | None
+    """Why the store can't be believed; null where it can."""
+    compared_at: datetime | None
+    """When a comparison with the rows last came to its end."""
+    absent: int
+    """Objects that were not found, and are asked for again before they are declared missing."""
+    undecided: dict[FindingKind, int]
+    """Findings about which nobody has decided."""
+    objects: int
+    """That the store holds."""
+    oldest_check_at: datetime | None
+    """Since when every object was read and compared with its checksums, or stored."""
+    objects_read: int
+    """For that, ever."""
+    bytes_read: int
+    bad: dict[Fixity, int]
+    """Objects whose last reading did not go well."""
+
+
 class ReconcileAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An administrator's word, where numbers look wrong and are right."""
 

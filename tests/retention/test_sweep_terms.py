@@ -8,12 +8,14 @@ import pytest
 
 from mediastore.catalog.schemas import MediaChange, MediaCreate
 from mediastore.clock import utc_now
-from mediastore.retention.errors import SweepRunning
+from mediastore.placement.errors import StoreInvalid
+from mediastore.placement.schemas import Retention
+from mediastore.retention.errors import RehearsalInvalid, SweepRunning
 from mediastore.retention.schemas import HoldCreate, SweepRequest
 from mediastore.retention.sweeper import Step, Sweeper
 from mediastore.transfers.declared import Declared, about_record, always
 from mediastore.transfers.errors import SizeMismatch
-from tests.retention.conftest import CALLER, Scene
+from tests.retention.conftest import CALLER, SIZE, Scene
 
 
 class Killed(BaseException):
@@ -212,3 +214,40 @@ async def test_lists_of_old_rehearsals_go_when_another_is_begun(scene: Scene) ->
     listed = await scene.sql("SELECT DISTINCT sweep FROM sweep_item ORDER BY sweep")
     assert [row["sweep"] for row in listed] == [recent.id, new.id]
     assert (await scene.services.sweeper.report("local", old.id)).found == 2
+
+
+async def test_a_policy_is_rehearsed_before_it_is_the_stores(scene: Scene) -> None:
+    await scene.policy(grace_s=86_400)
+    await scene.seed(3, expired=True)
+    await scene.seed(2, expired=True, first=3, tags=["keep"])
+    assert (await scene.sweep(dry_run=True)).found == 0
+    asked = Retention(grace_s=0, exempt_tags=("keep",), max_objects_per_run=2)
+    rehearsal = await scene.sweep(dry_run=True, retention=asked)
+    assert (rehearsal.state, rehearsal.found, rehearsal.exempt, rehearsal.stopped_by) == ("done", 3, 2, "max_objects_per_run")
+    assert "another policy than the store's" in (rehearsal.detail or "")
+    assert (await scene.services.placement.read_store("local", caller=CALLER)).retention == Retention(grace_s=86_400)
+    assert (await scene.sweep(rehearsal=rehearsal.id)).removed == 0, "what is removed is due by the store's own policy"
+    await scene.policy(exempt_tags=("keep",), max_objects_per_run=2)
+    assert (await scene.sweep(rehearsal=rehearsal.id)).removed == 3
+    await scene.consistent()
+
+
+async def test_a_rehearsed_policy_is_held_to_the_rules_of_a_saved_one(scene: Scene) -> None:
+    with pytest.raises(StoreInvalid, match="says yes or no"):
+        await scene.sweep(dry_run=True, retention=Retention(exempt_where="$.camera =="))
+    with pytest.raises(StoreInvalid, match="above max_ttl_s"):
+        await scene.sweep(dry_run=True, retention=Retention(default_ttl_s=10, max_ttl_s=5))
+    with pytest.raises(RehearsalInvalid, match="can only be rehearsed"):
+        await scene.sweep(retention=Retention())
+    assert await scene.sql("SELECT FROM sweep") == []
+
+
+async def test_a_rehearsal_says_what_the_brake_would_do(scene: Scene) -> None:
+    await scene.policy(max_bytes_per_run=SIZE)
+    await scene.seed(1, expired=True)
+    assert (await scene.sweep(dry_run=True)).stopped_by is None
+    await scene.seed(1, expired=True, first=1)
+    rehearsal = await scene.sweep(dry_run=True)
+    assert (rehearsal.state, rehearsal.stopped_by) == ("done", "max_bytes_per_run")
+    assert (await scene.services.placement.read_store("local", caller=CALLER)).brake is None, "a rehearsal pulls no brake"
+    assert (await scene.sweep()).stopped_by == "max_bytes_per_run"

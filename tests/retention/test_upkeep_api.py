@@ -57,6 +57,19 @@ def command(server: Server, url: str, *arguments: str) -> "subprocess.CompletedP
     )
 
 
+def test_the_state_of_upkeep_counts_what_waits_for_a_decision(server: Server, admin: httpx.Client) -> None:
+    folder = add_store(server, admin, "stated")
+    assert admin.put("/content/stated/1", content=b"12345", params={"store": "stated"}).status_code == 201
+    before = admin.get("/stores/stated/upkeep").json()
+    assert (before["compared_at"], before["undecided"], before["objects"], before["bad"]) == (None, {}, 1, {})
+    leave(folder, "stray")
+    assert admin.post("/stores/stated/reconcile").status_code == 200
+    after = admin.get("/stores/stated/upkeep").json()
+    assert (after["undecided"], after["problem"], after["absent"]) == ({"unknown_object": 1}, None, 0)
+    assert after["compared_at"] is not None
+    assert admin.get("/stores/nowhere/upkeep").status_code == 404
+
+
 def test_a_store_is_compared_found_wanting_and_mended(server: Server, admin: httpx.Client) -> None:
     folder = add_store(server, admin, "mended")
     admin.put("/content/mended/a?store=mended", content=b"bytes")
