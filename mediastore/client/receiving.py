@@ -4,22 +4,25 @@ import asyncio
 import errno
 import hashlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
-from httpx import Response
 from msgspec import Struct
 
-from mediastore.client.errors import BytesWrong, FileUnfit
+from mediastore.client.errors import AnswerStrange, BytesWrong, FileUnfit
 from mediastore.client.places import Places
 from mediastore.client.progress import Progress
+from mediastore.client.pulling import PIECE, WORTH_IT, is_direct, pull
 from mediastore.client.transport import Transport
 
 ALGORITHMS = ("sha256", "sha512", "sha1", "md5")
 """In the order in which they are trusted. CRC-32C is no proof of anything, and Python has none."""
-PIECE = 1024 * 1024
 RANGE_IGNORED = 200
+ANSWERS = frozenset({RANGE_IGNORED, 206})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -77,30 +80,31 @@ class Receiving:
         return digest
 
     async def _go_on(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
+        missing = self._wanted.size - file.tell()
+
         async def write(url: str, headers: dict[str, str]) -> None:
             asked = {**headers, "Range": f"bytes={file.tell()}-"} if file.tell() else headers
-            async with self._transport.open("GET", url, headers=asked) as answer:
-                await self._write(answer, file, digest)
+            with _Behind(file, digest) as behind:
+                take = partial(self._take, behind, asyncio.get_running_loop())
+                if missing >= WORTH_IT and is_direct(url):
+                    await pull(self._transport, url, headers=asked, take=take)
+                    return
+                async with self._transport.open("GET", url, headers=asked) as answer:
+                    async for piece in answer.aiter_raw(PIECE):
+                        await asyncio.to_thread(take, answer.status_code, piece)
 
         await self._places.bring(self._wanted.pid, self._wanted.version, write)
 
-    async def _write(self, answer: Response, file: BinaryIO, digest: "hashlib._Hash") -> None:
-        if file.tell() and answer.status_code == RANGE_IGNORED:
+    def _take(self, behind: "_Behind", loop: asyncio.AbstractEventLoop, status: int, piece: bytes) -> None:
+        """Called in a thread."""
+        if status not in ANSWERS:
+            raise AnswerStrange(f"{self._wanted.pid}: {status} came where its bytes should come")
+        if behind.begun and status == RANGE_IGNORED:
             raise FileUnfit(f"the store of {self._wanted.pid} gives no ranges; remove {self.part} and get it anew")
-        size, behind = file.tell(), asyncio.Future[None]()
-        behind.set_result(None)
-        try:
-            async for piece in answer.aiter_raw(PIECE):
-                size += len(piece)
-                if size > self._wanted.size:
-                    raise self._wrong(f"more than {self._wanted.size} bytes came")
-                await behind
-                # One piece is written and hashed while the next comes in.
-                behind = asyncio.ensure_future(asyncio.to_thread(_both, file, digest, piece))
-                self._progress.add(len(piece))
-        finally:
-            await asyncio.wait([behind])
-        behind.result()
+        if behind.size + len(piece) > self._wanted.size:
+            raise self._wrong(f"more than {self._wanted.size} bytes came")
+        behind.take(piece)
+        loop.call_soon_threadsafe(self._progress.add, len(piece))
 
     def _check(self, digest: "hashlib._Hash") -> None:
         algorithm = self._wanted.algorithm
@@ -115,8 +119,35 @@ class Receiving:
         )
 
 
-def _both(file: BinaryIO, digest: "hashlib._Hash", piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
-    digest.update(piece)
+class _Behind:
+    """Writes and hashes a piece while the next one comes in."""
+
+    def __init__(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
+        self._file = file
+        self._digest = digest
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+        self.begun = file.tell()
+        """Bytes that were there before."""
+        self.size = self.begun
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown()
+        if kind is None and self._last is not None:
+            self._last.result()
+
+    def take(self, piece: bytes) -> None:
+        """Raises `OSError` of the piece before."""
+        if self._last is not None:
+            self._last.result()
+        self.size += len(piece)
+        self._last = self._pool.submit(self._both, piece)
+
+    def _both(self, piece: bytes) -> None:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._digest.update(piece)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.message import Message
 from random import uniform
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from mediastore.client.errors import AWAY, AnswerStrange, ClientError, ServerAwa
 from mediastore.client.servers import BASE, Server
 
 T = TypeVar("T")
+Headers = Mapping[str, str] | Message
 Say = Callable[[str], None]
 """Told what is waited for, for people."""
 
@@ -104,6 +106,10 @@ class Transport:
         """Whether a URL leads to this server, by its own name."""
         return url.startswith(self.server.url + "/")
 
+    def whose(self, url: str) -> str:
+        """What people are told of it: never a signature."""
+        return self.server.url if self.is_ours(url) else url.partition("?")[0]
+
     @asynccontextmanager
     async def open(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | AsyncIterator[bytes] | None = None
@@ -112,11 +118,11 @@ class Transport:
         the answer's status means.
         """
         request = self._http.build_request(method, url, headers={"Accept-Encoding": "identity", **headers}, content=content)
-        with translated(self.server.url if self.is_ours(url) else url.partition("?")[0]):
+        with translated(self.whose(url)):
             answer = await self._http.send(request, stream=True)
             try:
                 if answer.status_code >= 400:
-                    raise _refusal(answer, await answer.aread(), ours=self.is_ours(url))
+                    raise refusal(answer.status_code, answer.headers, await answer.aread(), ours=self.is_ours(url))
                 yield answer
             finally:
                 await answer.aclose()
@@ -163,9 +169,9 @@ def decoded(content: bytes, kind: type[T]) -> T:
         raise AnswerStrange(f"the answer is none of this API: {error}; is the URL right?") from error
 
 
-def _refusal(answer: httpx.Response, content: bytes, *, ours: bool) -> ClientError:
-    status = answer.status_code
-    after = answer.headers.get("retry-after", "")
+def refusal(status: int, headers: Headers, content: bytes, *, ours: bool) -> ClientError:
+    """What an answer of 400 and above means; `ours`: of the server, and not of a store."""
+    after = headers.get("retry-after") or ""
     retry_after_s = float(after) if after.isdecimal() else 0.0
     if not ours:
         if status in AWAY or status == 500:

@@ -7,8 +7,11 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import httpx
@@ -129,6 +132,65 @@ def test_a_download_goes_on_where_it_stopped(client: Client, tmp_path: Path) -> 
     seen: list[tuple[int, int]] = []
     assert client.get("resumed/1", tmp_path / "out", on_progress=lambda *at: seen.append(at)).read_bytes() == content
     assert seen[1] == (2 * MIB, 3 * MIB)
+
+
+async def test_a_download_that_is_cancelled_ends_at_once_and_goes_on_later(server: Server, tmp_path: Path) -> None:
+    content = os.urandom(64 * MIB)
+    async with AsyncClient(server.url, credential=server.token()) as client:
+        await client.put(content, "cancelled/1")
+        begun = asyncio.Event()
+        seen: list[int] = []
+
+        def on_progress(done: int, _: int) -> None:
+            seen.append(done)
+            if done:
+                begun.set()
+
+        work = asyncio.create_task(client.get("cancelled/1", tmp_path / "out", on_progress=on_progress))
+        await begun.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert not (tmp_path / "out").exists()
+        [kept] = [os.stat(tmp_path / name).st_size for name in os.listdir(tmp_path) if name.endswith(".part")]  # noqa: PTH116, PTH208
+        seen.clear()
+        assert (await client.get("cancelled/1", tmp_path / "out", on_progress=on_progress)).read_bytes() == content
+    assert 0 < kept == seen[1]
+
+
+class Forwarding(BaseHTTPRequestHandler):
+    """A proxy, as institutes have them."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        headers = {name: value for name, value in self.headers.items() if "connection" not in name.lower()}
+        answer = httpx.get(self.path, headers=headers, trust_env=False)
+        self.send_response(answer.status_code)
+        self.send_header("Content-Length", str(len(answer.content)))
+        if answer.is_redirect:
+            self.send_header("Location", answer.headers["location"])
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_proxy_of_the_environment_is_asked_for_large_downloads_too(
+    client: Client, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, token = os.urandom(10 * MIB), server.token()
+    client.put(content, "proxied/1")
+    with HTTPServer(("127.0.0.1", 0), Forwarding) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        with Client(server.url, credential=token) as behind_proxy:
+            assert behind_proxy.get("proxied/1", tmp_path / "got").read_bytes() == content
+        proxy.shutdown()
+    assert Forwarding.asked[-1].startswith(f"{server.url}/api/v1/content/proxied/1")
 
 
 def test_bytes_that_are_not_the_right_ones_are_never_named(client: Client, tmp_path: Path) -> None:
