@@ -66,9 +66,8 @@ class Digester:
         """Take the next bytes; about 1 MiB together is the fast size. Returns while they are being hashed, as soon as at most
         one earlier group is not done yet, so that the caller's own work overlaps with the hashing.
         """
-        # In one piece, because each piece takes the interpreter's lock from the loop once more; copying is cheaper.
-        group = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self.size += len(group)
+        group = tuple(chunks)
+        self.size += sum(map(len, group))
         for lane in self._lanes.values():
             lane.take(group)
         for lane in self._lanes.values():
@@ -131,7 +130,7 @@ class _Lane:
         self._hash = begun
         self._tasks: deque[asyncio.Task[None]] = deque()
 
-    def take(self, group: bytes) -> None:
+    def take(self, group: Sequence[bytes]) -> None:
         before = self._tasks[-1] if self._tasks else None
         self._tasks.append(asyncio.create_task(self._hash_after(before, group)))
 
@@ -143,11 +142,16 @@ class _Lane:
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
 
-    async def _hash_after(self, before: asyncio.Task[None] | None, group: bytes) -> None:
+    async def _hash_after(self, before: asyncio.Task[None] | None, group: Sequence[bytes]) -> None:
         if before is not None and not before.done():
             await asyncio.wait([before])
         if group:
-            await asyncio.to_thread(self._hash.update, group)
+            await asyncio.to_thread(self._update, group)
+
+    def _update(self, group: Sequence[bytes]) -> None:
+        # One by one: to take the interpreter's lock for each piece costs less than to join them, for a body's pieces are large.
+        for piece in group:
+            self._hash.update(piece)
 
 
 def _begin(algorithm: Algorithm) -> _Hash:
