@@ -98,6 +98,7 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
             ]
         },
         "all or nothing": {"items": [{"op": "create", "pid": "batch/2"}, {"op": "create", "pid": "batch/3"}], "atomic": True},
+        "only tried": {"items": [{"op": "delete", "pid": PID}], "dry_run": True},
     },
     ExportRequest: {
         "all of them": {},

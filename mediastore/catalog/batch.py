@@ -54,16 +54,17 @@ class Batch:
         self._max_answer_bytes = max_answer_bytes
         self._decoder: msgspec.json.Decoder[BatchItem] = msgspec.json.Decoder(BatchItem)
 
-    async def run(self, items: Sequence[Raw], *, atomic: bool, caller: Caller) -> list[Outcome]:
-        """An outcome for each item, in their order. Atomic: one error undoes all.
+    async def run(self, items: Sequence[Raw], *, atomic: bool, caller: Caller, dry_run: bool = False) -> list[Outcome]:
+        """An outcome for each item, in their order. Atomic: one error undoes all. Dry run: all is undone, and says what would be.
 
         Neighbours of one kind go to the database together, which is what makes thousands of them quick.
         """
         self.check_number(len(items))
         parsed = [self._parse(item) for item in items]
         await self._drafts.refresh_rules()
-        outcomes = await (self._atomically(parsed, caller=caller) if atomic else self._each(parsed, caller=caller))
-        if any(outcome.op == "delete" and outcome.error is None for outcome in outcomes):
+        scope: Scope = self._rehearsal if dry_run else self._database.transaction
+        outcomes = await (self._atomically if atomic else self._each)(parsed, scope, caller=caller)
+        if not dry_run and any(outcome.op == "delete" and outcome.error is None for outcome in outcomes):
             self._catalog.doomed()
         return outcomes
 
@@ -78,7 +79,17 @@ class Batch:
         except (msgspec.DecodeError, RecursionError) as error:
             return Outcome(op="unknown", pid=None, error=RecordInvalid(f"the item can't be read: {error}"))
 
-    async def _each(self, parsed: Group, *, caller: Caller) -> list[Outcome]:
+    @asynccontextmanager
+    async def _rehearsal(self) -> AsyncIterator[Connection]:
+        """A transaction of which nothing stays."""
+        try:
+            async with self._database.transaction() as connection:
+                yield connection
+                raise _Undo
+        except _Undo:
+            pass
+
+    async def _each(self, parsed: Group, scope: Scope, *, caller: Caller) -> list[Outcome]:
         """Every item stands for itself. When the database leaves half-way, what was done says so, and the rest says why not."""
         outcomes: list[Outcome] = []
         room = Room(self._max_answer_bytes)
@@ -87,7 +98,7 @@ class Batch:
             group = waiting.popleft()
             left = room.left
             try:
-                outcomes += await _again(partial(self._together, group, self._database.transaction, caller=caller, room=room))
+                outcomes += await _again(partial(self._together, group, scope, caller=caller, room=room))
             except REFUSED as error:
                 room.left = left
                 if len(group) == 1:
@@ -121,20 +132,20 @@ class Batch:
             *await self._settled(second, scope, caller=caller, room=room),
         ]
 
-    async def _atomically(self, parsed: Group, *, caller: Caller) -> list[Outcome]:
+    async def _atomically(self, parsed: Group, scope: Scope, *, caller: Caller) -> list[Outcome]:
         try:
-            outcomes = await _again(lambda: self._all_or_nothing(parsed, caller=caller, alone=False))
+            outcomes = await _again(lambda: self._all_or_nothing(parsed, scope, caller=caller, alone=False))
         except REFUSED:
             # The database refused one of some that went together: halves, behind savepoints, show which.
-            outcomes = await _again(lambda: self._all_or_nothing(parsed, caller=caller, alone=True))
+            outcomes = await _again(lambda: self._all_or_nothing(parsed, scope, caller=caller, alone=True))
         return _undone(parsed, outcomes) if any(outcome.error for outcome in outcomes) else outcomes
 
-    async def _all_or_nothing(self, parsed: Group, *, caller: Caller, alone: bool) -> list[Outcome]:
+    async def _all_or_nothing(self, parsed: Group, scope: Scope, *, caller: Caller, alone: bool) -> list[Outcome]:
         """The outcomes up to the first group with an error, for which everything is undone."""
         outcomes: list[Outcome] = []
         room = Room(self._max_answer_bytes)
         try:
-            async with self._database.transaction() as connection:
+            async with scope() as connection:
                 # All that will be locked, at once and in one order: two batches then don't wait for each other in a circle.
                 changed = [item.pid for item in parsed if isinstance(item, BatchUpdate | BatchDelete)]
                 if changed:

@@ -63,7 +63,7 @@ class MediaController(Controller):
     async def batch(
         self, asked: Provided[BatchRequest], caller: Provided[Caller], batch: Provided[Batch], describe: Provided[Describe]
     ) -> BatchAnswer:
-        outcomes = await batch.run(asked.items, atomic=asked.atomic, caller=caller)
+        outcomes = await batch.run(asked.items, atomic=asked.atomic, dry_run=asked.dry_run, caller=caller)
         return BatchAnswer(items=[result(outcome, describe) for outcome in outcomes])
 
     @get("/{pid:path}", responses=problems(401, 404, 410), summary="Read a record")

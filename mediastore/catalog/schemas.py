@@ -217,6 +217,9 @@ class BatchRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     items: Annotated[list[Raw], Meta(min_length=1, description="Each with `op`: create, read, update or delete")]
     atomic: bool = False
     """All or nothing."""
+    dry_run: bool = False
+    """Only say what would come of each item, and undo it all. Unless `atomic`, items of another kind don't see what those before
+    them did."""
 
 
 class BatchResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

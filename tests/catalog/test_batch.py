@@ -51,6 +51,37 @@ def test_every_item_gets_its_answer_in_order(admin: httpx.Client, atomic: bool) 
     assert len({event["request_id"] for event in history}) == 1
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_dry_run_says_what_would_be_and_leaves_everything_as_it_was(server: Server, admin: httpx.Client, atomic: bool) -> None:
+    p, name = f"dry/{atomic}", f"dry-{atomic}"
+    add_user(admin, name)
+    stored = admin.put(f"/content/{p}/1", content=b"stays")
+    assert stored.status_code == 201
+    admin.patch(f"/media/{p}/1", json={"writers": [name]})
+    admin.post("/media", json={"pid": f"{p}/2"})
+    admin.post(f"/holds/{p}/2", json={"reason": "kept"})
+    before = [admin.get(f"/media/{p}/{n}").json() for n in (1, 2)]
+    history = admin.get(f"/history/{p}/1").json()
+    update = {"op": "update", "pid": f"{p}/1", "add_tags": ["new"]}
+    create = {"op": "create", "pid": f"{p}/3"}
+    with server.client(name) as other:
+        for client, items, answers in (
+            (admin, [create, update, {"op": "delete", "pid": f"{p}/1"}], [201, 200, 204]),
+            (admin, [{"op": "delete", "pid": f"{p}/2"}, create], [409, 424 if atomic else 201]),
+            (other, [update, {"op": "delete", "pid": f"{p}/1"}], [424 if atomic else 200, 403]),
+            (admin, [create, {"op": "update", "pid": f"{p}/3", "add_tags": ["x"]}], [201, 200] if atomic else [201, 404]),
+        ):
+            answer = client.post("/media/batch", json={"items": items, "atomic": atomic, "dry_run": True})
+            assert [item["status"] for item in answer.json()["items"]] == answers
+            for item, sent in zip(answer.json()["items"], items, strict=True):
+                if item["status"] == 200:
+                    assert item["media"]["tags"] == sent["add_tags"]
+    assert [admin.get(f"/media/{p}/{n}").json() for n in (1, 2)] == before
+    assert admin.get(f"/media/{p}/3").status_code == 404
+    assert admin.get(f"/content/{p}/1").content == b"stays"
+    assert admin.get(f"/history/{p}/1").json() == history
+
+
 def test_an_item_that_fails_does_not_touch_the_others(server: Server, admin: httpx.Client) -> None:
     add_user(admin, "batch-other")
     with server.client("batch-other") as other:
