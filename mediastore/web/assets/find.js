@@ -1,9 +1,11 @@
 // Find: what a form alone can't do. Facets and the count come after the table, pages are appended, rows can be selected.
 
 import {$, $$} from "./dom.js";
+import {bulk} from "./find_bulk.js";
 import {count} from "./find_count.js";
 import {facets} from "./find_facets.js";
 import {restore, results} from "./find_results.js";
+import {selection} from "./find_selection.js";
 
 const form = $("#find");
 
@@ -19,4 +21,5 @@ if ($("#results")) {
   results();
   restore();
   if ($("#rows")) { count(); facets(); }
+  if ($("#bulk")) { selection(); bulk(); }
 }

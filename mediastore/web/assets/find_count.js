@@ -14,10 +14,8 @@ export async function count() {
   const search = given("search");
   if (search.cursor) return;
   const shown = document.querySelectorAll("#rows > tr").length;
-  if ($("#more").hidden) { found = {value: shown, exact: true}; return; }
   try {
-    const answer = await call("POST", "/media/search", {body: {...search, limit: 1, count: true}});
-    found = answer.count;
+    found = $("#more").hidden ? {value: shown, exact: true} : (await call("POST", "/media/search", {body: {...search, limit: 1, count: true}})).count;
     line.textContent = found.exact ? counted(found.value, "record") : `About ${counted(rounded(found.value), "record")}`;
   } catch {
     line.textContent = `More than ${counted(shown, "record")}; too many to count`;

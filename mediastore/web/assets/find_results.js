@@ -43,10 +43,11 @@ async function append() {
   return rows;
 }
 
-// The pages that are shown, anew.
+// The pages that are shown, anew. Throws where there is nothing to show any more.
 export async function refresh() {
   const wanted = pages;
   const {rows, next} = await drawn(location.href);
+  if (rows.length === 0) throw new Error("nothing is left");
   $("#rows").replaceChildren(...rows);
   goesOn(next);
   pages = 1;
