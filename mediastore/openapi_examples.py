@@ -14,6 +14,7 @@ from mediastore.catalog.schemas import (
     Media,
     MediaChange,
     MediaCreate,
+    PatternTrial,
 )
 from mediastore.catalog.search_schemas import SearchRequest
 from mediastore.http.problems import Problem
@@ -45,6 +46,7 @@ BODIES: Mapping[type, Mapping[str, Any]] = {
         "bin": {"name": "BIN", "pattern": "D[0-9]{8}", "unique": True, "description": "A day of an instrument"},
         "cruise": {"name": "CRUISE", "pattern": "[A-Z]{2}[0-9]{2,4}"},
     },
+    PatternTrial: {"two values": {"pattern": "[A-Z]{2}[0-9]+", "values": ["AR77", "77"]}},
     IdentifierTypeReplace: {
         "wider": {"pattern": "D[0-9]{8}(T[0-9]{6})?", "unique": True, "description": "A bin of an instrument"}
     },

@@ -16,7 +16,7 @@ from mediastore.catalog.errors import (
 )
 from mediastore.catalog.patterns import Pattern
 from mediastore.catalog.rules import Rules
-from mediastore.catalog.schemas import IdentifierType, IdentifierTypeCreate, IdentifierTypeReplace
+from mediastore.catalog.schemas import IdentifierType, IdentifierTypeCreate, IdentifierTypeReplace, PatternTrial, PatternVerdict
 from mediastore.database import Connection, ConstraintViolated, Database
 from mediastore.events import queries as events
 from mediastore.events.schemas import Change
@@ -96,6 +96,13 @@ class IdentifierTypes:
             await queries.delete_identifier_type(connection, name)
             await _note(connection, name, "deleted", before=before, after=None, caller=caller)
         self._rules.forget()
+
+
+def try_pattern(trial: PatternTrial, *, caller: Caller) -> PatternVerdict:
+    """What a pattern would say of values, if it were that of a type. Raises `IdentifierTypeInvalid`."""
+    require(caller.identity, "read", to="try a pattern")
+    pattern = Pattern(trial.pattern)
+    return PatternVerdict(matches=[pattern.matches(value) for value in trial.values])
 
 
 async def _found(connection: Connection, name: str, *, lock: bool = False) -> IdentifierType:

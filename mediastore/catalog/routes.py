@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CON
 from mediastore.accounts.schemas import Caller
 from mediastore.catalog.batch import Batch
 from mediastore.catalog.bulk import Outcome
-from mediastore.catalog.identifier_types import IdentifierTypes
+from mediastore.catalog.identifier_types import IdentifierTypes, try_pattern
 from mediastore.catalog.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -23,6 +23,8 @@ from mediastore.catalog.schemas import (
     Media,
     MediaChange,
     MediaCreate,
+    PatternTrial,
+    PatternVerdict,
     VersionList,
 )
 from mediastore.catalog.service import Catalog
@@ -145,6 +147,18 @@ class IdentifierTypeController(Controller):
     @delete("/{name:str}", responses=problems(401, 403, 404, 409), summary="Delete an identifier type that no record uses")
     async def remove(self, name: Name, caller: Provided[Caller], identifier_types: Provided[IdentifierTypes]) -> None:
         await identifier_types.delete(name, caller=caller)
+
+
+@post(
+    "/identifier-patterns/try",
+    tags=["Identifier types"],
+    status_code=HTTP_200_OK,
+    **accepts(PatternTrial),
+    responses=problems(401, 422),
+    summary="Try a pattern on values, before it is that of an identifier type",
+)
+async def try_identifier_pattern(asked: Provided[PatternTrial], caller: Provided[Caller]) -> PatternVerdict:
+    return try_pattern(asked, caller=caller)
 
 
 @get("/versions/{pid:path}", tags=["Records"], responses=problems(401, 404, 410), summary="The contents that a record has or had")

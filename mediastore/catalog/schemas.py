@@ -67,6 +67,18 @@ class IdentifierTypeList(Struct, frozen=True, kw_only=True):
     items: list[IdentifierType]
 
 
+class PatternTrial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pattern, before it is that of an identifier type, and values that it is to judge."""
+
+    pattern: Annotated[str, Meta(min_length=1, max_length=1000, description="RE2 syntax; has to match the whole value")]
+    values: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=100)]
+
+
+class PatternVerdict(Struct, frozen=True, kw_only=True):
+    matches: list[bool]
+    """Of each value, in their order, whether the pattern matches all of it."""
+
+
 class MediaFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be said of a record when it is made."""
 

@@ -7,9 +7,13 @@ from litestar.di import Provide
 from litestar.response import Response
 from litestar.static_files import create_static_files_router
 
+from mediastore.web.audit_routes import audit
 from mediastore.web.find_routes import find
+from mediastore.web.identifier_types_routes import identifier_types_page
+from mediastore.web.jobs_routes import jobs
 from mediastore.web.keys_routes import keys
 from mediastore.web.login_routes import log_in, log_out, login_page, token_for_scripts
+from mediastore.web.metadata_fields_routes import metadata_fields_page
 from mediastore.web.pages import ASSETS, ASSETS_PATH, SAFE, Pages
 from mediastore.web.people_routes import people
 from mediastore.web.record_routes import record
@@ -48,6 +52,10 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
                 upload,
                 people,
                 keys,
+                jobs,
+                audit,
+                identifier_types_page,
+                metadata_fields_page,
             ],
             dependencies={
                 "visitor": Provide(provide_visitor),

@@ -45,7 +45,9 @@ async def provide_visitor(request: AnyRequest, credentials: Provided[Credentials
             ended = True
     scope: Any = request.scope
     caller = Caller(identity=identity, request_id=scope.get("request_id"), address=scope.get("client_address", ""))
-    return Visitor(caller=caller, ended=ended)
+    visitor = Visitor(caller=caller, ended=ended)
+    request.state.visitor = visitor  # for the page that tells of an error, which no dependency reaches
+    return visitor
 
 
 def from_our_pages(request: AnyRequest, sites: Sites) -> None:

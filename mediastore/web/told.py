@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
+from msgspec import Raw
+
+from mediastore.web.changes import lines
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 UNSEEN = frozenset("\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
@@ -75,6 +78,16 @@ def sentence(text: str) -> str:
     return said if said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
+def told_json(value: Raw) -> Markup:
+    """JSON as it is kept: numbers as they were written, and nothing in it that turns or hides its letters."""
+    return visible(bytes(value).decode())
+
+
+def top(place: str) -> str:
+    """The first name of a place such as `metadata.ctd.depth`."""
+    return place.partition(".")[0]
+
+
 FILTERS = {
     "size": told_size,
     "moment": told_moment,
@@ -84,4 +97,7 @@ FILTERS = {
     "breakable": breakable,
     "visible": visible,
     "sentence": sentence,
+    "json": told_json,
+    "changes": lines,
+    "top": top,
 }

@@ -10,15 +10,16 @@ from tests.server import Server
 
 def rows(server: Server, statement: str, *arguments: object) -> list[dict[str, Any]]:
     """What a statement finds in the database of a running server."""
+    return run(fetched(server, statement, *arguments))
 
-    async def fetch() -> list[dict[str, Any]]:
-        connection = await asyncpg.connect(database_url(server))
-        try:
-            return [dict(row) for row in await connection.fetch(statement, *arguments)]
-        finally:
-            await connection.close()
 
-    return run(fetch())
+async def fetched(server: Server, statement: str, *arguments: object) -> list[dict[str, Any]]:
+    """The same inside an event loop."""
+    connection = await asyncpg.connect(database_url(server))
+    try:
+        return [dict(row) for row in await connection.fetch(statement, *arguments)]
+    finally:
+        await connection.close()
 
 
 def whole_table(server: Server, table: str) -> str:

@@ -19,6 +19,14 @@ def create(admin: httpx.Client, pid: str, **fields: object) -> httpx.Response:
     return admin.post("/media", json={"pid": pid, **fields})
 
 
+def test_a_pattern_is_tried_before_it_is_that_of_a_type(server: Server, admin: httpx.Client) -> None:
+    tried = admin.post("/identifier-patterns/try", json={"pattern": "[A-Z]{2}[0-9]+", "values": ["AR77", "xAR77", "AR77\n", ""]})
+    assert (tried.status_code, tried.json()) == (200, {"matches": [True, False, False, False]})
+    wrong = admin.post("/identifier-patterns/try", json={"pattern": "(?=x)", "values": []})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "identifier_type_invalid")
+    assert server.client("").post("/identifier-patterns/try", json={"pattern": "x", "values": []}).status_code == 401
+
+
 def test_a_type_is_made_read_replaced_listed_and_deleted(server: Server, admin: httpx.Client) -> None:
     made = admin.post("/identifier-types", json={"name": "CRUD", "pattern": r"\d+", "description": "Numbers"})
     assert made.status_code == 201, made.text

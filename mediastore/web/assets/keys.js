@@ -1,26 +1,21 @@
 // The page of one's own API keys and password.
 
 import {Refused, call, pathOf, said, tokenNow} from "./api.js";
-import {$, $$, attempt, confirm, el, news, trouble} from "./dom.js";
+import {ask, doing} from "./asking.js";
+import {$, $$, attempt, confirm, el, news} from "./dom.js";
 import {showOnce} from "./once.js";
 import {redraw} from "./redraw.js";
 
 const you = document.body.dataset.user;
-const dialog = $("#create");
-const form = $("form", dialog);
-const lasts = form.elements.lasts;
-const day = form.elements.day;
+const {lasts, day} = $("#create form").elements;
 
-const does = {
+doing({
   create() {
-    form.reset();
+    ask($("#create"), create);
     lasts.dispatchEvent(new Event("change"));
-    trouble($(".trouble", form));
-    dialog.showModal();
-    form.elements.name.focus();
   },
-  async revoke(button) {
-    const {key: id, name} = button.closest("tr").dataset;
+  async revoke(button, row) {
+    const {key: id, name} = row.dataset;
     const details = [el("p", {}, "What uses it is refused from this moment on. A revoked key can’t be brought back.")];
     if (!await confirm({title: `Revoke the key “${name}”?`, details, yes: "Revoke", danger: true})) return;
     await call("DELETE", `/auth/keys/${id}`);
@@ -28,13 +23,7 @@ const does = {
     $("[data-do=create]").focus();
     news(`The key “${name}” is revoked.`);
   },
-  close() { dialog.close(); },
-};
-
-document.addEventListener("click", event => {
-  const button = event.target.closest("[data-do]");
-  if (button) attempt(async () => does[button.dataset.do](button), {button, place: $("#trouble"), said});
-});
+}, $("#trouble"));
 
 lasts.addEventListener("change", () => {
   const chosen = lasts.value === "day";
@@ -49,26 +38,23 @@ function endOf() {
   return new Date(Date.now() + Number(lasts.value) * 86_400_000).toISOString();
 }
 
-form.addEventListener("submit", event => {
-  event.preventDefault();
-  attempt(async () => {
-    const scopes = $$("[name=scopes]:checked", form).map(box => box.value);
-    if (!scopes.length) throw new Refused(422, {detail: "a key that may do nothing is of no use; choose what it may do"});
-    const made = await call("POST", "/auth/keys", {body: {name: form.elements.name.value, scopes, expires_at: endOf()}});
-    dialog.close();
-    await showOnce({
-      title: `Your key “${made.name}”`,
-      note: "Copy it now: it is shown this once, and can do in your name what it may do. Keep it as you keep a password.",
-      things: [
-        {name: "The key", text: made.key},
-        {name: "For the command line and Python", text: `export MEDIASTORE_URL=${location.origin}\nexport MEDIASTORE_API_KEY=${made.key}\nmediastore whoami`},
-        {name: "With curl", text: `curl -H 'Authorization: Bearer ${made.key}' ${location.origin}/api/v1/auth/me`},
-      ],
-    });
-    await redraw("#list");
-    $("[data-do=create]").focus();
-  }, {button: event.submitter, place: $(".trouble", form), said});
-});
+async function create(fields, dialog) {
+  const scopes = $$("[name=scopes]:checked", dialog).map(box => box.value);
+  if (!scopes.length) throw new Refused(422, {detail: "a key that may do nothing is of no use; choose what it may do"});
+  const made = await call("POST", "/auth/keys", {body: {name: fields.name.value, scopes, expires_at: endOf()}});
+  dialog.close();
+  await showOnce({
+    title: `Your key “${made.name}”`,
+    note: "Copy it now: it is shown this once, and can do in your name what it may do. Keep it as you keep a password.",
+    things: [
+      {name: "The key", text: made.key},
+      {name: "For the command line and Python", text: `export MEDIASTORE_URL=${location.origin}\nexport MEDIASTORE_API_KEY=${made.key}\nmediastore whoami`},
+      {name: "With curl", text: `curl -H 'Authorization: Bearer ${made.key}' ${location.origin}/api/v1/auth/me`},
+    ],
+  });
+  await redraw("#list");
+  $("[data-do=create]").focus();
+}
 
 $("#password")?.addEventListener("submit", event => {
   event.preventDefault();

@@ -1,6 +1,7 @@
 // Secrets that are shown once, and made here: passwords.
 
-import {el, news} from "./dom.js";
+import {copyFrom} from "./copying.js";
+import {el} from "./dom.js";
 
 const LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";  // none that is taken for another
 
@@ -13,20 +14,6 @@ export function newPassword() {
     }
   }
   return letters.slice(0, 20).join("").replace(/.{5}(?=.)/g, "$&-");
-}
-
-// Copies, also where the browser keeps its clipboard to https: then what is in `place` is marked and copied as by hand. Throws where
-// that can't be: it stays marked.
-export async function copy(text, place) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const range = document.createRange();
-    range.selectNodeContents(place);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-    if (!document.execCommand("copy")) throw new Error("this browser does not let pages copy");
-  }
 }
 
 // A dialog with things to copy, `[{name, text}]`; it goes by its button alone, so that no stray key takes it away. Resolves when it does.
@@ -44,11 +31,8 @@ export function showOnce({title, note, things}) {
 
 function copied({name, text}) {
   const place = el("code", {}, text);
-  const copies = async event => {
-    const word = event.currentTarget.firstChild;
-    try { await copy(text, place); } catch { return news("Your browser does not let pages copy. It is marked: press Ctrl+C."); }
-    word.data = "Copied";  // beside what it is about: a line at the edge lies behind a dialog
-  };
+  const word = el("span", {}, "Copy");
   return el("div", {class: "to-copy"}, el("h3", {}, name),
-    el("div", {}, el("pre", {}, place), el("button", {type: "button", onclick: copies}, "Copy", el("span", {class: "visually-hidden"}, name))));
+    el("div", {}, el("pre", {}, place),
+      el("button", {type: "button", onclick: () => copyFrom(place, word)}, word, " ", el("span", {class: "visually-hidden"}, name))));
 }

@@ -1,7 +1,8 @@
 // The page of people: add, change, new passwords, switch off and on, delete.
 
 import {Refused, call, pathOf, said} from "./api.js";
-import {$, $$, attempt, confirm, el, news, trouble} from "./dom.js";
+import {ask, doing} from "./asking.js";
+import {$, $$, confirm, el, news, trouble} from "./dom.js";
 import {newPassword, showOnce} from "./once.js";
 import {redraw} from "./redraw.js";
 import {count} from "./told.js";
@@ -36,8 +37,8 @@ function filter() {
   const rows = $$("#list tbody tr");
   let shown = 0;
   for (const row of rows) {
-    const {key, role, groups, issuer, disabled} = row.dataset;
-    const text = `${key} ${role} ${groups} ${issuer} ${disabled ? "switched off" : "active"}`.toLowerCase();
+    const {key, called, role, groups, issuer, disabled} = row.dataset;
+    const text = `${key} ${called} ${role} ${groups} ${issuer} ${disabled ? "switched off" : "active"}`.toLowerCase();
     row.hidden = !words.every(word => text.includes(word));
     if (!row.hidden) shown += 1;
   }
@@ -49,20 +50,10 @@ function filter() {
   history.replaceState(null, "", url);
 }
 
-// A dialog with a form, about a row. `work` gets the form's fields; the dialog stays open when it fails.
-function ask(id, row, work) {
-  const dialog = document.getElementById(id);
-  const form = $("form", dialog);
-  form.reset();
-  trouble($(".trouble", form));
-  for (const place of $$("[data-who]", dialog)) place.textContent = row?.dataset.key ?? "";
+// As `ask`, with a new password where the form has a field for one.
+function askFor(id, name, work) {
+  const form = ask($(id), work, {who: name});
   if (form.elements.password) form.elements.password.value = newPassword();
-  form.onsubmit = event => {
-    event.preventDefault();
-    attempt(() => work(form.elements, dialog), {button: event.submitter, place: $(".trouble", form), said});
-  };
-  dialog.showModal();
-  form.querySelector("input, select").focus();
   return form;
 }
 
@@ -74,7 +65,7 @@ const keepIt = (name, password) => showOnce({
 
 const does = {
   add() {
-    ask("add", null, async (fields, dialog) => {
+    askFor("#add", "", async (fields, dialog) => {
       const [name, password] = [fields.name.value, fields.password.value];
       await call("POST", "/users", {body: {name, password, role: fields.role.value, groups: namesIn(fields.groups.value)}});
       dialog.close();
@@ -84,9 +75,9 @@ const does = {
       news(`${name} can log in.`);
     });
   },
-  change(row) {
+  change(button, row) {
     const {key: name, role, groups, issuer} = row.dataset;
-    const form = ask("change", row, async (fields, dialog) => {
+    const form = askFor("#change", name, async (fields, dialog) => {
       await call("PATCH", `/users/${pathOf(name)}`, {body: {role: fields.role.value, groups: namesIn(fields.groups.value)}});
       dialog.close();
       await listAgain(name);
@@ -97,9 +88,9 @@ const does = {
     $("[data-foreign]", form).hidden = !issuer;
     $("[data-issuer]", form).textContent = issuer;
   },
-  reset(row) {
+  reset(button, row) {
     const name = row.dataset.key;
-    ask("reset", row, async (fields, dialog) => {
+    askFor("#reset", name, async (fields, dialog) => {
       const password = fields.password.value;
       await call("PATCH", `/users/${pathOf(name)}`, {body: {password}});
       dialog.close();
@@ -108,7 +99,7 @@ const does = {
       else await listAgain(name);
     });
   },
-  async switch(row) {
+  async switch(button, row) {
     const {key: name, disabled} = row.dataset;
     const details = [el("p", {}, "They can’t log in any more, and their sessions and API keys stop at once. Their records stay as they are."),
       name === you && el("p", {class: "caution"}, "This is your own account: you would be logged out.")];
@@ -117,7 +108,7 @@ const does = {
     await listAgain(name);
     news(disabled ? `${name} can log in again.` : `${name} is switched off.`);
   },
-  async delete(row) {
+  async delete(button, row) {
     const name = row.dataset.key;
     const owned = await call("GET", `/media?owner=${encodeURIComponent(name)}&count=true&limit=1`);
     const details = [
@@ -128,22 +119,15 @@ const does = {
     await listAgain(name);
     news(`${name} was deleted.`);
   },
-  generate(_, button) {
+  generate(button) {
     const field = button.form.elements.password;
     field.value = newPassword();
     field.focus();
   },
-  close(_, button) { button.closest("dialog").close(); },
   everybody() { search.value = ""; filter(); search.focus(); },
 };
 
-document.addEventListener("click", event => {
-  const button = event.target.closest("[data-do]");
-  if (!button) return;
-  const menu = button.closest("details.menu");
-  if (menu) menu.open = false;
-  attempt(async () => does[button.dataset.do](button.closest("tr"), button), {button, place: $("#trouble"), said});
-});
+doing(does, $("#trouble"));
 search.addEventListener("input", filter);
 search.value = new URL(location.href).searchParams.get("q") ?? "";
 filter();

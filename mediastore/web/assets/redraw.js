@@ -11,6 +11,21 @@ export async function redraw(...selectors) {
   for (const selector of selectors) merge($(selector), $(selector, fresh));
 }
 
+// Does so again and again while somebody looks. Ends with the session: looking alone does not make that last.
+export function keepDrawn(selectors, {every_ms, wanted = () => true, failed}) {
+  const again = async () => {
+    try {
+      if (document.visibilityState === "visible" && wanted()) await redraw(...selectors);
+      failed(null);
+    } catch (error) {
+      failed(error);
+      if (error.status === 401) return;
+    }
+    setTimeout(again, every_ms);
+  };
+  setTimeout(again, every_ms);
+}
+
 // A page of this server, as a document that runs nothing.
 async function drawn(url) {
   let answer, text;
@@ -51,6 +66,8 @@ function mergeChildren(old, now) {
   let place = old.firstChild;
   for (const child of [...now.childNodes]) {
     const key = keyOf(child);
+    // An element that is moved loses the focus, so what has no key makes way for it.
+    while (kept.has(key) && place && !keyOf(place)) place = without(place);
     const same = key ? kept.get(key) : place && !keyOf(place) ? place : null;
     if (!same) {
       old.insertBefore(document.adoptNode(child), place);
@@ -62,9 +79,11 @@ function mergeChildren(old, now) {
       merge(same, child);
     }
   }
-  while (place) {
-    const after = place.nextSibling;
-    place.remove();
-    place = after;
-  }
+  while (place) place = without(place);
+}
+
+function without(node) {
+  const after = node.nextSibling;
+  node.remove();
+  return after;
 }
