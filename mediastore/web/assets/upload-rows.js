@@ -34,7 +34,7 @@ export class Rows {
     for (const [item, row] of this.rows) if (!wanted.includes(item)) { this.leave(row); this.rows.delete(item); }
     wanted.forEach((item, place) => {
       let row = this.rows.get(item);
-      const signature = [item.state, item.shownPid, item.wrong, item.trouble, item.sha256, item.record, item.file].map(part => part && typeof part === "object" ? id(part) : String(part)).join("\n");
+      const signature = [item.state, item.shownPid, item.wrong, item.trouble, item.sha256, item.record, item.file, item.state === "interrupted" && item.sent].map(part => part && typeof part === "object" ? id(part) : String(part)).join("\n");
       if (row?.signature !== signature) {
         const made = build(item, this.does);
         if (row) { const had = row.element.contains(document.activeElement); row.element.replaceWith(made.element); if (had) made.element.querySelector("button, input, a")?.focus(); }
@@ -103,9 +103,9 @@ const SHAPES = {
   verifying(made, item) { bar(made, item); },
   paused(made, item, does) { bar(made, item, button("Go on", item, () => does("again", item), ""), button("Cancel", item, () => does("leave", item))); },
   interrupted(made, item, does) {
-    const there = item.sent ? `${size(item.sent)} of it are on the server already.` : "Nothing of it was sent yet.";
-    made.element.append(arrow(item), el("p", {class: "caution"}, `It was under way when the page was left. Choose the file again to go on. ${there}`),
-      el("div", {class: "row"}, button(BUTTONS.choose, item, () => does("choose", item), ""), button(BUTTONS.leave, item, () => does("leave", item))));
+    const there = item.sent ? `${size(item.sent)} of it are on the server.` : "No part of it is on the server yet.";
+    made.element.append(arrow(item), el("div", {class: "actions"}, button("Choose it again", item, () => does("choose", item), ""), button(BUTTONS.leave, item, () => does("leave", item))),
+      el("p", {class: "hint"}, `It was under way when the page was left. ${there}`));
   },
   failed(made, item, does) {
     const {text, choices} = item.trouble;

@@ -11,6 +11,8 @@ const WHOLE = 16 * MIB;  // up to here in one request, whose checksum the store 
 const PART = 8 * MIB;  // the most that is sent twice after a reload
 const MOST_PARTS = 1000;
 const PARTS_AT_ONCE = 4;  // of all files: browsers have six connections to a host
+const QUICK_MS = 4000;  // a part that takes less lets its file have one more at once; one that takes longer than SLOW_MS, one less,
+const SLOW_MS = 15_000;  // so that on a slow line what a reload costs is not spread over four unfinished parts
 const SOON_MS = 60_000;
 const CHECK_MS = 1500;
 const ENDED = new Set(["upload_unknown", "upload_ended", "upload_superseded", "upload_not_found", "record_gone"]);
@@ -134,25 +136,38 @@ async function sendMissing(item, {signal, patient, changed}) {
   const count = () => { item.sent = item.done + [...moving.values()].reduce((sum, bytes) => sum + bytes, 0); changed(item); };
   const missing = [...item.upload.parts.values()].filter(part => !part.received);
 
-  async function one() {
-    for (let part = missing.shift(); part; part = missing.shift()) {
-      await turns.take();
-      try {
-        await patient(() => sendOnce(item, part, {signal: every, moved: bytes => { moving.set(part.number, bytes); count(); }}));
-        part.received = true;
-        item.done += part.size;
-      } finally {
-        moving.delete(part.number);
-        turns.give();
-        count();
-      }
+  async function one(part) {
+    await turns.take();
+    const began = Date.now();
+    try {
+      await patient(() => sendOnce(item, part, {signal: every, moved: bytes => { moving.set(part.number, bytes); count(); }}));
+      part.received = true;
+      item.done += part.size;
+    } finally {
+      moving.delete(part.number);
+      turns.give();
+      count();
     }
+    const took = Date.now() - began;
+    if (took < QUICK_MS) item.width = Math.min(PARTS_AT_ONCE, item.width + 1);
+    else if (took > SLOW_MS) item.width = Math.max(1, item.width - 1);
   }
 
-  const all = Array.from({length: Math.min(PARTS_AT_ONCE, missing.length)}, () => one().catch(error => { stop.abort(); throw error; }));
-  const ended = await Promise.allSettled(all);
-  const failed = ended.filter(each => each.status === "rejected").map(each => each.reason);
-  if (failed.length) throw failed.find(error => error.name !== "AbortError") ?? failed[0];
+  item.width ??= 2;
+  const going = new Set();
+  try {
+    while (missing.length || going.size) {
+      while (missing.length && going.size < item.width) {
+        const part = one(missing.shift()).finally(() => going.delete(part));
+        going.add(part);
+      }
+      await Promise.race(going);
+    }
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(going);
+    throw error;
+  }
 }
 
 async function sendOnce(item, part, {signal, moved}) {

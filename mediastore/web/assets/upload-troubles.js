@@ -40,7 +40,7 @@ function refused(error, pid) {
   if (error.code === "precondition_failed") {
     return {text: `There is a record ${pid} with content already. Is this a new version of it, or something else that needs another PID?`, choices: ["over", "rename", "leave"], clash: true};
   }
-  if (error.code === "pid_taken" || error.code === "record_gone") {
+  if (["pid_taken", "record_gone", "record_not_found"].includes(error.code)) {
     return {text: `The PID ${pid} is taken, by a record that is gone or that you may not see; PIDs are given out once. Choose another.`, choices: ANOTHER};
   }
   if (NAMES.has(error.code)) return {text: error.message, choices: ["rename", "fields", "leave"]};

@@ -106,8 +106,10 @@ function take(files) {
   const fresh = [];
   const go = [];
   let there = 0;
+  const lacking = queue.in("interrupted", "failed").filter(item => item.state === "interrupted" || item.trouble.choices.includes("choose"));
   for (const file of files) {
-    const open = wanted && files.length === 1 ? wanted : queue.in("interrupted").find(item => same(item, file) && unchanged(item, file)) ?? queue.in("interrupted").find(item => same(item, file));
+    const alike = lacking.filter(item => same(item, file) && !go.includes(item));
+    const open = wanted && files.length === 1 ? wanted : alike.find(item => unchanged(item, file)) ?? alike[0];
     if (open) again(open, file, go);
     else if (stored.some(one => same(one, file) && unchanged(one, file))) there += 1;
     else fresh.push(file);
@@ -118,6 +120,7 @@ function take(files) {
   trouble($("#chosen-trouble"), files.length ? "" : "There is no file in what you chose.");
   if (there) news(`${count(there, "file is", "files are")} stored already, and not sent again.`);
   preview();
+  show();
   if (fresh.length) $("#begin").focus();
 }
 
@@ -176,6 +179,7 @@ function begin() {
   queue.paused = false;
   queue.wait(items);
   preview();
+  show();
   $("#total h2").focus();
 }
 
