@@ -109,7 +109,7 @@ const SHAPES = {
   },
   failed(made, item, does) {
     const {text, choices} = item.trouble;
-    made.element.append(arrow(item), el("p", {class: "trouble", role: "alert"}, visible(text)));
+    made.element.append(arrow(item), el("p", {class: item.trouble.clash ? "caution" : "trouble", role: "alert"}, visible(text)));
     const row = el("div", {class: "row"});
     if (choices.includes("rename")) {
       const input = el("input", {value: item.asked.pid ?? "", "aria-label": `Another PID for ${item.name}`, maxlength: "255"});
