@@ -1,5 +1,6 @@
 """Find: one box for everything that records are known by, what narrows it, and pages of what was found."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +8,12 @@ from html import unescape
 from itertools import count as numbers
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.server import PASSWORD, Server, add_user
+from tests.server import PASSWORD, Server, add_user, running_server
 from tests.web.visit import LOOKS, needs_chromium, visiting
 
 LONG = "archive/" + "very-long-name-of-an-instrument_" * 7 + "end"
@@ -185,6 +187,30 @@ def test_a_search_that_can_not_be_read_is_told_on_the_page(server: Server, given
             assert sentence in page.text.partition('class="trouble" role="alert"')[2]
 
 
+async def test_a_search_that_takes_too_long_is_told_on_the_page_with_what_to_narrow(database_url: str) -> None:
+    with running_server(database_url, {"MEDIASTORE_SEARCH_TIMEOUT_S": "0.3"}) as impatient:
+        connection = await asyncpg.connect(database_url)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE media IN ACCESS EXCLUSIVE MODE")
+            page = await asyncio.to_thread(httpx.get, f"{impatient.url}/?q=*x*&where=$.a>1", timeout=60)
+        await connection.close()
+        assert page.status_code == 422
+        assert "This search takes too long" in page.text
+        assert "took longer than 0.3 s" in page.text
+        assert link(page, "Search without filters") == "/?q=%2Ax%2A"
+        again = await asyncio.to_thread(httpx.get, f"{impatient.url}/?q=*x*", timeout=60)
+        assert again.status_code == 200
+
+
+def test_names_and_tags_that_are_html_are_shown_as_text(server: Server) -> None:
+    with visitor(server, "ann") as ann:
+        page = ann.get("/", params={"q": "hostile", "tag": HOSTILE})
+        assert listed(page) == ["hostile"]
+        assert HOSTILE not in page.text
+        assert "<img" not in page.text
+        assert "\u202e" not in re.sub(r'"[^"]*"', "", page.text), "what turns letters round is a mark, but for addresses"
+
+
 @needs_chromium
 @pytest.mark.parametrize(("scheme", "size"), LOOKS)
 async def test_find_looks_right(server: Server, scheme: str, size: dict[str, int]) -> None:
@@ -221,6 +247,20 @@ async def test_more_is_appended_and_there_again_on_the_way_back(server: Server) 
         await page.go_back()
         await expect(page.locator("#rows tr")).to_have_count(120)
         visit.is_clean()
+
+
+@needs_chromium
+async def test_a_session_that_ended_is_begun_again_where_it_was(server: Server) -> None:
+    async with visiting(server) as visit:
+        page = visit.page
+        await visit.log_in("ann")
+        await visit.go("/?q=IFCB101_*&sort=pid")
+        await expect(page.locator("#facets")).to_contain_text("plankton")
+        await page.context.clear_cookies()
+        await page.get_by_role("link", name="More").click()
+        await page.locator("#again").get_by_label("Password").fill(PASSWORD)
+        await page.locator("#again").get_by_role("button", name="Log in").click()
+        await expect(page.locator("#rows tr")).to_have_count(100)
 
 
 @needs_chromium
