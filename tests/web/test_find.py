@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.server import PASSWORD, Server, add_user, running_server
 from tests.web.visit import LOOKS, needs_chromium, visiting
@@ -320,7 +320,7 @@ async def test_tags_of_selected_records_change_after_a_preview(server: Server, o
         await dialog.get_by_label("Add these tags").fill('good, "a, b"')
         await dialog.get_by_label("Remove these tags").fill("raw")
         await dialog.get_by_role("button", name="Preview").click()
-        await expect(dialog).to_contain_text(f"{own}/001 – tags: {own}, good, a, b")
+        await expect(dialog).to_contain_text(f'{own}/001 – tags: {own}, good, "a, b"')
         with server.client("ann") as ann:
             assert ann.get(f"/media/{own}/001").json()["revision"] == 1, "a preview changes nothing"
         await visit.looks_right("find-preview")
@@ -413,6 +413,42 @@ async def test_a_server_that_goes_away_half_way_loses_nothing(server: Server, ow
         await page.context.set_offline(False)
         await dialog.get_by_role("button", name="Go on with 10 records").click()
         await expect(dialog).to_contain_text("10 records were changed.")
+
+
+@needs_chromium
+async def test_a_change_that_is_stopped_says_how_far_it_came_and_goes_on(server: Server) -> None:
+    pids = [f"stop/{number:03d}" for number in range(520)]
+    with server.client("ann") as ann:
+        ann.post("/media/batch", json={"items": [{"op": "create", "pid": pid} for pid in pids]}).raise_for_status()
+        async with visiting(server) as visit:
+            page = visit.page
+            stopped = asyncio.Event()
+
+            async def held(route: Route) -> None:
+                if '"dry_run":false' in (route.request.post_data or ""):
+                    await stopped.wait()
+                await route.continue_()
+
+            await visit.log_in("ann")
+            await visit.go("/?q=stop/*&sort=pid")
+            await expect(page.locator("#count")).to_have_text("520 records")
+            await page.get_by_label("Select all on this page").check()
+            await page.get_by_role("button", name="Select all 520 that match").click()
+            await page.get_by_role("button", name="Tags…").click()
+            dialog = page.locator("#change")
+            await dialog.get_by_label("Add these tags").fill("slow")
+            await dialog.get_by_role("button", name="Preview").click()
+            await page.route("**/media/batch", held)
+            await dialog.get_by_role("button", name="Change the tags of 520 records").click()
+            await dialog.get_by_role("button", name="Stop").click()
+            stopped.set()
+            await expect(dialog).to_contain_text("500 records were changed. You stopped it. 20 records are left.")
+            assert ann.get("/media/stop/510").json()["tags"] == []
+            await dialog.get_by_role("button", name="Go on with 20 records").click()
+            await expect(dialog).to_contain_text("20 records were changed.")
+            visit.is_clean()
+        assert ann.get("/media/stop/510").json()["tags"] == ["slow"]
+        ann.post("/media/batch", json={"items": [{"op": "delete", "pid": pid} for pid in pids]}).raise_for_status()
 
 
 @needs_chromium

@@ -16,7 +16,7 @@ export const CHANGES = {
       if (both !== undefined) throw new Error(`The tag ${both} can't be both added and removed.`);
       return ({pid}) => ({op: "update", pid, add_tags: add, remove_tags: remove});
     },
-    shown: record => record.tags.length ? `tags: ${record.tags.join(", ")}` : "no tags",
+    shown: record => record.tags.length ? `tags: ${record.tags.map(written).join(", ")}` : "no tags",
   },
   expiry: {
     title: "Set when they expire",
@@ -57,6 +57,8 @@ function listed(text) {
   }
   return [...new Set(found)];
 }
+
+const written = tag => /[,"]/.test(tag) ? `"${tag.replaceAll('"', '""')}"` : tag;
 
 const REASONS = {
   record_held: ["is held: nobody deletes it while the hold stands", "are held: nobody deletes them while their holds stand"],
