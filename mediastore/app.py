@@ -14,7 +14,7 @@ from mediastore.accounts.schemas import Caller
 from mediastore.catalog.field_routes import MetadataFieldController
 from mediastore.catalog.history_routes import EventController, history, resolve, revisions
 from mediastore.catalog.interchange_routes import InterchangeController, LineLimits
-from mediastore.catalog.routes import IdentifierTypeController, MediaController, try_identifier_pattern, versions
+from mediastore.catalog.routes import IdentifierTypeController, MediaController, try_patterns, versions
 from mediastore.catalog.search_routes import SearchController
 from mediastore.dialects.amplify import routes as amplify
 from mediastore.dialects.bitstore import routes as bitstore
@@ -113,7 +113,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             history,
             revisions,
             resolve,
-            try_identifier_pattern,
+            try_patterns,
             versions,
             retention,
             check,

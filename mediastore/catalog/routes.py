@@ -157,7 +157,7 @@ class IdentifierTypeController(Controller):
     responses=problems(401, 422),
     summary="Try a pattern on values, before it is that of an identifier type",
 )
-async def try_identifier_pattern(asked: Provided[PatternTrial], caller: Provided[Caller]) -> PatternVerdict:
+async def try_patterns(asked: Provided[PatternTrial], caller: Provided[Caller]) -> PatternVerdict:
     return try_pattern(asked, caller=caller)
 
 

@@ -109,6 +109,18 @@ async def test_what_somebody_else_did_meanwhile_is_told(server: Server) -> None:
         await expect(visit.trouble).to_have_text(f"There is no job {gone}: it is done, was dropped, or never was.")
 
 
+async def test_a_server_that_is_away_is_told_until_it_is_back(server: Server) -> None:
+    async with visiting(server) as visit:
+        page = visit.page
+        await visit.log_in(then="/jobs")
+        server.kill()
+        try:
+            await expect(page.get_by_text("This page is not up to date. The server does not answer.")).to_be_visible()
+        finally:
+            server.start()
+        await expect(page.locator("#stale")).to_be_hidden()
+
+
 async def test_many_jobs_come_in_pages(server: Server) -> None:
     made = [await job(server, "queued", entrypoint="many") for _ in range(51)]
     async with visiting(server) as visit:
