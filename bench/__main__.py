@@ -17,6 +17,7 @@ from bench.records import RECORD_ROWS
 from bench.rows import Row, run, say, table
 from bench.s3 import S3_ROWS
 from bench.search import SEARCH_ROWS
+from bench.search_page import SEARCH_PAGE_ROWS
 from bench.sweeps import SWEEP_ROWS
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -29,6 +30,7 @@ ROWS: list[Row] = [
     *SWEEP_ROWS,
     *RECONCILE_ROWS,
     *SEARCH_ROWS,
+    *SEARCH_PAGE_ROWS,
     *MEMORY_ROWS,
 ]
 
