@@ -33,6 +33,7 @@ from mediastore.retention.routes import HoldController, SweepController, retenti
 from mediastore.retention.upkeep_routes import UpkeepController, check
 from mediastore.services import Services
 from mediastore.settings import Settings
+from mediastore.transfers.preview_routes import preview
 from mediastore.transfers.routes import BodyLimits, ContentController, download
 from mediastore.transfers.sites import Sites
 from mediastore.transfers.upload_routes import UploadController
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
         "direct_uploads": services.direct_uploads,
         "part_receiver": services.part_receiver,
         "downloads": services.downloads,
+        "previews": services.previews,
         "links": services.links,
         "quotas": services.quotas,
         "diary": services.diary,
@@ -106,6 +108,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> "Appl
             SearchController,
             MetadataFieldController,
             ContentController,
+            preview,
             UploadController,
             HoldController,
             SweepController,

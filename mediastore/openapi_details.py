@@ -106,6 +106,7 @@ DETAILS: Mapping[str, Detail] = {
     "media_read": Detail(
         public=True, answers={200: ("ETag", "Cache-Control"), 304: ("ETag",)}, said={304: "The record is the one that you have"}
     ),
+    "preview_read": Detail(public=True),
     "resolve_read": Detail(
         public=True,
         answers={200: ("ETag", "Content-Location", "Cache-Control"), 300: ()},

@@ -110,6 +110,8 @@ STATUSES: dict[type[Exception], int] = {
     transfers.ContentUnavailable: 503,
     transfers.VersionNotFound: 404,
     transfers.BytesChanged: 409,
+    transfers.PreviewFailed: 422,
+    transfers.PreviewBusy: 503,
     transfers.DirectUnavailable: 409,
     registering.NothingThere: 404,
     registering.ObjectUnreadable: 409,

@@ -74,6 +74,7 @@ from mediastore.transfers.ledger import Ledger
 from mediastore.transfers.links import Links
 from mediastore.transfers.named_forms import NamedForms
 from mediastore.transfers.parts import PartReceiver
+from mediastore.transfers.previews import Previews
 from mediastore.transfers.purge import Purger
 from mediastore.transfers.requests import Requests
 from mediastore.transfers.tickets import Tickets
@@ -225,6 +226,7 @@ class Services:
         self.downloads = Downloads(
             self.database, catalog=self.catalog, registry=self.registry, on_read=self._note_read, clock=clock
         )
+        self.previews = Previews(downloads=self.downloads)
         self.links = Links(
             self.database,
             downloads=self.downloads,

@@ -23,6 +23,8 @@ TransferError
 ├── VersionNotFound
 ├── BytesChanged            bytes that lie in a store were others after they were read than before
 ├── PartBusy                this part is on its way several times already; retryable
+├── PreviewFailed           the first rows can't be shown: no such file, damaged, or more than a preview may need
+├── PreviewBusy             too many previews at once; retryable
 ├── TicketWrong             the token of a signed URL is wrong, revoked or has expired
 └── DirectUnavailable       this way of sending is not possible with this store
 """
@@ -130,6 +132,15 @@ class VersionNotFound(TransferError):
 
 class BytesChanged(TransferError):
     code = "bytes_changed"
+
+
+class PreviewFailed(TransferError):
+    code = "preview_failed"
+
+
+class PreviewBusy(TransferError):
+    code = "preview_busy"
+    retryable = True
 
 
 class DirectUnavailable(TransferError):

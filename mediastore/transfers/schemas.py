@@ -122,3 +122,20 @@ class UrlIssued(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class UrlsIssued(Struct, frozen=True, kw_only=True):
     items: list[UrlIssued]
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    name: str
+    type: str
+    """As Arrow calls it."""
+
+
+class TablePreview(Struct, frozen=True, kw_only=True):
+    """The first rows of a table, each value as text; long ones are cut, and end in …"""
+
+    columns: list[Column]
+    rows: list[list[str | None]]
+    row_count: int
+    """Of the whole table."""
+    columns_left_out: int
+    """Columns behind the hundredth, and those that lie too far in a large file."""

@@ -58,7 +58,9 @@ class Pages:
         people upload, which this server sends, too.
         """
         nonce = token_urlsafe(16)
-        known = {"nonce": nonce, "assets": ASSETS_PATH, "visitor": visitor, "who": visitor.identity, "path": request.url.path}
+        # As it was asked for: a link back to the page of a PID that holds `%` or `?` has to say them in the same way.
+        path = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        known = {"nonce": nonce, "assets": ASSETS_PATH, "visitor": visitor, "who": visitor.identity, "path": path}
         text = self._environment.get_template(template).render(**known, **given)
         policy = POLICY.format(nonce=nonce, reached="".join(f" {origin}" for origin in reached), worker=worker or "'none'")
         return Response(text, status_code=status, media_type="text/html", headers={"Content-Security-Policy": policy, **SAFE})

@@ -82,6 +82,6 @@ def secure(request: AnyRequest, sites: Sites) -> bool:
 
 def way_back(given: str | None) -> str:
     """The page to show after a log-in: one of ours, whatever the link said."""
-    if not given or not given.startswith("/") or given.startswith(("//", "/\\")) or not given.isprintable() or "\\" in given:
+    if not given or not given.startswith("/") or given.startswith("//") or "\\" in given:
         return "/"
-    return given
+    return given if given.isascii() and given.isprintable() else "/"

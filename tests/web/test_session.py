@@ -65,7 +65,7 @@ def test_old_browsers_are_known_by_their_origin(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "next", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\t/evil", ""]
+    "next", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\t/evil", "/\U0001f41f", ""]
 )
 def test_h14_a_log_in_leads_to_our_own_pages_only(server: Server, next: str) -> None:
     answer = httpx.post(f"{server.url}/login", data={"name": "ann", "password": PASSWORD, "next": next}, headers=OURS)

@@ -5,7 +5,7 @@ import {Refused} from "./api.js";
 const DAY_MS = 86_400_000;
 
 // The time in a field; null where there is none. One that nobody touched keeps its seconds.
-export const momentOf = (input, known = null) => input.value === input.defaultValue ? known : input.value ? `${input.value}Z` : null;
+export const momentOf = (input, known = null) => input.value === input.defaultValue ? known : input.value ? new Date(`${input.value}Z`).toISOString() : null;
 
 // A time so many days from now, put into the form.
 export function filled(form, days) {

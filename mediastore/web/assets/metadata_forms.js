@@ -6,7 +6,8 @@ import {isNumber} from "./json_text.js";
 const KINDS = [["string", "text"], ["number", "number"], ["true", "true"], ["false", "false"], ["null", "null"], ["object", "members { }"], ["array", "items [ ]"]];
 
 // Calls `done` with the value, with {name, value} where a name is asked for, or with undefined.
-export function valueForm({value = {kind: "string", text: ""}, name, taken = null, done}) {
+export function valueForm({value: known, name, taken = null, done}) {
+  const value = known ?? {kind: "string", text: ""};
   const named = taken && el("input", {"aria-label": "Name", placeholder: "name", dir: "auto"});
   const kind = el("select", {"aria-label": `Kind of ${name}`}, KINDS.map(([each, words]) => el("option", {value: each, selected: each === value.kind}, words)));
   const text = el("textarea", {"aria-label": `Value of ${name}`, rows: 1, dir: "auto", spellcheck: "false"});
@@ -15,8 +16,8 @@ export function valueForm({value = {kind: "string", text: ""}, name, taken = nul
     text.hidden = !["string", "number"].includes(kind.value);
     text.rows = Math.min(12, text.value.split("\n").length);
   };
-  // Whoever types a number into a new value, or true, most likely means it.
-  let chosen = value.text !== "" || taken === null;
+  // Whoever types a number as a new value most likely means one.
+  let chosen = known !== undefined;
   kind.addEventListener("change", () => { chosen = true; fit(); if (!text.hidden) text.focus(); });
   text.addEventListener("input", () => {
     if (!chosen) kind.value = isNumber(text.value) ? "number" : "string";

@@ -146,7 +146,7 @@ export class Tree {
   }
 
   async asText(path) {
-    const made = await editAsText({value: valueAt(this.value, path), name: path.length ? pathText(path) : "all metadata", object: !path.length});
+    const made = await editAsText({value: valueAt(this.value, path), name: path.length ? pathText(path) : "All metadata", object: !path.length});
     this.wanted = path;
     if (made === undefined) this.draw(this.value); else this.changed(put(this.value, path, made));
   }

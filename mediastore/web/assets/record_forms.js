@@ -50,7 +50,7 @@ export const savings = {
   },
   async hold(form) {
     const {reason, until} = form.elements;
-    await call("POST", path("holds"), {body: {reason: reason.value.trim(), until: until.value ? `${until.value}Z` : null}});
+    await call("POST", path("holds"), {body: {reason: reason.value.trim(), until: momentOf(until)}});
     await done(form, "The record is held.");
   },
   async delete() {

@@ -49,7 +49,7 @@ function tell() {
     el("h3", {}, changes.length === 1 ? "One change is not saved" : `${changes.length} changes are not saved`),
     el("ul", {class: "differences"}, changes.slice(0, 50).map(one => el("li", {}, differenceLine(one),
       el("button", {class: "quiet", "aria-label": `Undo the change of ${pathText(one.path)}`, onclick: () => changed(put(draft, one.path, one.before))}, "Undo")))),
-    changes.length > 50 && el("p", {class: "hint"}, `and ${changes.length - 50} more`),
+    el("p", {class: "hint", hidden: changes.length <= 50}, `and ${changes.length - 50} more`),
     el("div", {class: "row"}, save, undo));
 }
 
