@@ -103,6 +103,7 @@ async def test_a_log_in_by_key_is_told_why_it_makes_no_keys(server: Server) -> N
         await page.get_by_text("With an API key or a token").click()
         await page.get_by_label("API key or token").fill(key)
         await page.get_by_role("button", name="Log in with it").click()
+        await page.wait_for_url("**/keys")  # loaded, scripts and all
         await page.get_by_role("button", name="Make a key").click()
         await page.get_by_role("dialog").get_by_label("What for").fill("another")
         await page.get_by_role("dialog").get_by_role("button", name="Make the key").click()
