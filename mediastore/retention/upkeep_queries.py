@@ -6,7 +6,10 @@ from msgspec import Struct
 
 from mediastore.database import Connection
 from mediastore.placement.queries import StoreRow
-from mediastore.retention.upkeep_schemas import FindingKind, UpkeepState
+from mediastore.retention.upkeep_schemas import FindingKind, FixityShown, UpkeepState
+
+MOST_TOLD = 100
+"""Objects that did not read well, in one answer."""
 
 
 class DueRow(Struct, frozen=True, kw_only=True):
@@ -116,8 +119,18 @@ async def state(connection: Connection, store: StoreRow) -> UpkeepState:
         """,
         store.id,
     )
+    not_well = await connection.fetch(
+        f"""
+        SELECT m.pid, o.version, o.fixity, o.checked_at, o.fixity_detail AS detail
+        FROM stored_object o JOIN media m ON m.id = o.media
+        WHERE o.store = $1 AND o.recheck_at IS NOT NULL AND o.state = 'stored' AND o.fixity IN ('mismatch', 'missing', 'error')
+        ORDER BY o.recheck_at LIMIT {MOST_TOLD}
+        """,
+        store.id,
+    )
     return UpkeepState(
         store=store.name,
+        not_well=[FixityShown(**item) for item in not_well],
         undecided={item["kind"]: item["count"] for item in undecided},
         bad={item["fixity"]: item["count"] for item in bad},
         **row,

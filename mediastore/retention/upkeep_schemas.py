@@ -61,6 +61,8 @@ class UpkeepState(Struct, frozen=True, kw_only=True):
     bytes_read: int
     bad: dict[Fixity, int]
     """Objects whose last reading did not go well."""
+    not_well: list["FixityShown"]
+    """The first hundred of them, in the order in which they are read again."""
 
 
 class ReconcileAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from litestar.response import Response
 from litestar.static_files import create_static_files_router
 
 from mediastore.web.audit_routes import audit
+from mediastore.web.charts import CHARTS, CHARTS_PATH
 from mediastore.web.find_routes import find
 from mediastore.web.identifier_types_routes import identifier_types_page
 from mediastore.web.jobs_routes import jobs
@@ -20,7 +21,7 @@ from mediastore.web.record_routes import record
 from mediastore.web.refusals import PageRefusals
 from mediastore.web.s3_config_routes import s3_configs_page
 from mediastore.web.session import AnyRequest, provide_visitor
-from mediastore.web.store_routes import store_page, stores_page
+from mediastore.web.store_routes import store_page, stores_page, sweep_page
 from mediastore.web.upload_routes import upload
 
 
@@ -48,6 +49,7 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
                 record,
                 stores_page,
                 store_page,
+                sweep_page,
                 s3_configs_page,
                 upload,
                 people,
@@ -64,11 +66,15 @@ def console(pages: Pages, refusals: PageRefusals) -> list[Router]:
             before_request=any_query,
             exception_handlers={Exception: refusals},
         ),
-        create_static_files_router(
-            ASSETS_PATH,
-            directories=[ASSETS],
-            include_in_schema=False,
-            before_request=any_query,
-            after_request=safely,
+        *(
+            create_static_files_router(
+                path,
+                directories=[folder],
+                name=path,
+                include_in_schema=False,
+                before_request=any_query,
+                after_request=safely,
+            )
+            for path, folder in ((ASSETS_PATH, ASSETS), (CHARTS_PATH, CHARTS))
         ),
     ]

@@ -3,7 +3,7 @@
 import {call, pathOf, said} from "./api.js";
 import {$, $$, attempt, confirm, el, news} from "./dom.js";
 import {read} from "./fields.js";
-import {refresh} from "./refresh.js";
+import {redraw} from "./redraw.js";
 
 const create = $("#create-form");
 create.addEventListener("submit", async event => {
@@ -11,7 +11,7 @@ create.addEventListener("submit", async event => {
   await attempt(async () => {
     const made = await call("POST", "/s3-configs", {body: read(create)});
     create.reset();
-    await refresh("configs");
+    await redraw("#configs");
     $("#create").open = false;
     news(`The S3 config ${made.name} is created.`);
     show(made.name);
@@ -35,7 +35,7 @@ document.addEventListener("submit", async event => {
     const body = read(form);  // with keys where they are replaced; left out, they stay
     if (form.elements.keys.value === "none") Object.assign(body, {access_key: null, secret_key: null});
     await call("PUT", `/s3-configs/${pathOf(name)}`, {body});
-    await refresh("configs");
+    await redraw("#configs");
     news(`The S3 config ${name} is changed.`);
     show(name);
   }, {button: $("button.first", form), place: $(".trouble", form), said});
@@ -53,7 +53,7 @@ document.addEventListener("click", async event => {
   if (!sure) return;
   await attempt(async () => {
     await call("DELETE", `/s3-configs/${pathOf(name)}`);
-    await refresh("configs");
+    await redraw("#configs");
     news(`The S3 config ${name} is deleted.`);
     $("#main").focus();
   }, {button, place: $("[data-trouble]", card), said});

@@ -4,7 +4,7 @@ import {call, pathOf, said} from "./api.js";
 import {$, $$, attempt, confirm, el, news, trouble} from "./dom.js";
 import {read} from "./fields.js";
 import {showHealth} from "./health.js";
-import {refresh} from "./refresh.js";
+import {redraw} from "./redraw.js";
 
 showHealth();
 
@@ -53,7 +53,7 @@ document.addEventListener("click", async event => {
   if (!await asks[what](name)) return;
   await attempt(async () => {
     await does[what](name);
-    await refresh("stores");
+    await redraw("#stores");
     news(tells[what](name));
     showHealth();
     ($(`[data-store="${CSS.escape(name)}"] button`) ?? $("#main")).focus();
