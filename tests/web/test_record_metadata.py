@@ -139,7 +139,8 @@ async def test_what_is_typed_stays_while_other_things_change_or_the_server_is_aw
     async with visiting(server) as visit:
         await visit.log_in("ann", then="/records/tree/4")
         page = visit.page
-        await put(page, "a", "2")
+        await page.get_by_role("button", name="a: ").click()
+        await page.locator(".small textarea").fill("2")
         await page.get_by_label("New tag").fill("ctd")
         await page.get_by_role("button", name="Add", exact=True).click()
         await expect(page.locator(".tags")).to_contain_text("ctd")
@@ -150,6 +151,11 @@ async def test_what_is_typed_stays_while_other_things_change_or_the_server_is_aw
         await expect(page.locator(".unsaved h3")).to_have_text("One change is not saved")
         await save(page)
         await expect(visit.news).to_have_text("The metadata is saved.")
+        await put(page, "a", "3")
+        await page.get_by_role("button", name="a: ").click()
+        await page.get_by_role("button", name="Undo all").click()
+        await put(page, "a", "4")
+        await expect(page.locator(".unsaved")).to_contain_text("$.a: 2 → became 4")
     assert shown(server, "tree/4")["metadata"] == {"a": 2}
 
 

@@ -2,11 +2,13 @@
 
 import {$, el, trouble} from "./dom.js";
 import {isNumber} from "./json_text.js";
+import {visible} from "./told.js";
 
+const HIGHEST_PX = 240;
 const KINDS = [["string", "text"], ["number", "number"], ["true", "true"], ["false", "false"], ["null", "null"], ["object", "members { }"], ["array", "items [ ]"]];
 
 // Calls `done` with the value, with {name, value} where a name is asked for, or with undefined.
-export function valueForm({value: known, name, taken = null, done}) {
+export function valueForm({value: known, name, label = "", taken = null, done}) {
   const value = known ?? {kind: "string", text: ""};
   const named = taken && el("input", {"aria-label": "Name", placeholder: "name", dir: "auto"});
   const kind = el("select", {"aria-label": `Kind of ${name}`}, KINDS.map(([each, words]) => el("option", {value: each, selected: each === value.kind}, words)));
@@ -14,7 +16,8 @@ export function valueForm({value: known, name, taken = null, done}) {
   text.value = value.text ?? "";
   const fit = () => {
     text.hidden = !["string", "number"].includes(kind.value);
-    text.rows = Math.min(12, text.value.split("\n").length);
+    text.style.height = "auto";
+    text.style.height = `${Math.min(text.scrollHeight + 2, HIGHEST_PX)}px`;
   };
   // Whoever types a number as a new value most likely means one.
   let chosen = known !== undefined;
@@ -35,7 +38,7 @@ export function valueForm({value: known, name, taken = null, done}) {
     if (made.kind === "array") made.items = value.items ?? [];
     return named ? {name: named.value, value: made} : made;
   };
-  const form = small([named, kind, text], read, done);
+  const form = small([label && el("span", {class: "name"}, ...visible(label)), named, kind, text], read, done);
   form.begin = () => { fit(); (named ?? (text.hidden ? kind : text)).focus(); if (!named) text.select(); };
   return form;
 }

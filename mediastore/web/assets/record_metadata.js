@@ -25,7 +25,7 @@ addEventListener("beforeunload", event => { if (!same(base, draft)) event.preven
 // The page has seen the record anew. What is being typed stays, and is compared when it is saved.
 document.addEventListener("fresh", ({detail}) => {
   const now = parse(detail.metadata);
-  if (!same(base, now) && !same(base, draft)) return;
+  if (!tree.settle() || (!same(base, now) && !same(base, draft))) return;
   if (same(base, draft)) draft = now;
   const redraw = !same(base, now);
   base = now;
@@ -54,6 +54,7 @@ function tell() {
 }
 
 async function keep() {
+  if (!tree.settle()) return;
   for (;;) {
     const changes = differences(base, draft);
     if (!changes.length) break;
