@@ -128,14 +128,21 @@ class Transport:
                 await answer.aclose()
 
     async def patiently(self, work: Callable[[], Awaitable[T]], *, repeatable: bool = True) -> T:
-        """Do it, and again while the server is away. What is not repeatable is done again only if it can't have come there."""
-        until = time.monotonic() + self._patience_s
+        """Do it, and again while the server is away. What is not repeatable is done again only if it can't have come there.
+
+        Patience is for a server that is away: what went on for longer than the longest pause before it broke off begins it anew.
+        """
+        away_since: float | None = None
         pause_s = 0.2
         while True:
+            begun = time.monotonic()
             try:
                 return await work()
             except ServerAway as error:
-                if time.monotonic() > until or (error.reached and not repeatable):
+                now = time.monotonic()
+                if away_since is None or now - begun > LONGEST_PAUSE_S:
+                    away_since, pause_s = now, 0.2
+                if now - away_since >= self._patience_s or (error.reached and not repeatable):
                     raise
                 if self._say is not None:
                     self._say(f"waiting: {error.message}")

@@ -212,8 +212,9 @@ class StoreUsage(Table, tablename="store_usage"):
 
 
 class StoreDay(Table, tablename="store_day"):
-    """What each store held at the end of each day, as far as anybody looked: a total kept, because counting afresh what was there
-    on a day of last year would read every object.
+    """What each store held at the end of each day, as far as anybody looked.
+
+    A total kept, because counting afresh what was there on a day of last year would read every object.
 
     The key is (store, day). Piccolo takes the last column that says `primary_key` for all of it, so a row of this table must
     not be saved, refreshed or removed as an object. Statements are fine.

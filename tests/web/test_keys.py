@@ -58,7 +58,7 @@ async def test_a_key_is_made_shown_once_used_and_revoked(server: Server) -> None
         key = await page.evaluate("navigator.clipboard.readText()")
         await expect(dialog.get_by_text("export MEDIASTORE_API_KEY=")).to_contain_text(f"MEDIASTORE_API_KEY={key}")
         await dialog.get_by_role("button", name="I have kept it").click()
-        assert await page.get_by_text(key).count() == 0
+        await expect(page.get_by_text(key)).to_have_count(0)
         assert me(server, key).json()["scopes"] == ["read", "write"]
         with server.client("bob") as bob:
             (made,) = bob.get("/auth/keys").json()["items"]

@@ -36,6 +36,7 @@ document.addEventListener("submit", async event => {
     if (form.elements.keys.value === "none") Object.assign(body, {access_key: null, secret_key: null});
     await call("PUT", `/s3-configs/${pathOf(name)}`, {body});
     await redraw("#configs");
+    $("details", document.getElementById(name)).open = false;
     news(`The S3 config ${name} is changed.`);
     show(name);
   }, {button: $("button.first", form), place: $(".trouble", form), said});
