@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 import pandas
 
@@ -130,10 +131,9 @@ def _read_columns(url: str, token: str, *, rows: int, columns: int) -> tuple[int
         moved.append(read(*arguments, **named))
         return moved[-1]
 
-    Client.read = counted  # type: ignore[method-assign]
     wanted = ["c3", "c14", "c27"]
-    assert pandas.read_parquet("mediastore://client-columns", columns=wanted).equals(table[wanted])
-    Client.read = read  # type: ignore[method-assign]
+    with patch.object(Client, "read", counted):
+        assert pandas.read_parquet("mediastore://client-columns", columns=wanted).equals(table[wanted])
     return sum(map(len, moved)), len(content)
 
 
