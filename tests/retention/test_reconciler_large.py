@@ -13,12 +13,15 @@ from tests.retention.upkeep_scene import Scene, running_scene
 MIB = 1024 * 1024
 
 
-async def used_by(scene: Scene, name: str, objects: int) -> tuple[float, Counts]:
-    """Processor seconds, and what was counted."""
+async def used_by(scene: Scene, name: str, objects: int, *, rounds: int = 3) -> tuple[float, Counts]:
+    """Processor seconds of the quickest round, and what was counted: whatever else happens on a machine makes it only slower."""
     ListedStore.objects = objects
-    begun = process_time()
-    run = await scene.reconcile(name)
-    return process_time() - begun, run.counted()
+    took = []
+    for _ in range(rounds):
+        begun = process_time()
+        run = await scene.reconcile(name)
+        took.append(process_time() - begun)
+    return min(took), run.counted()
 
 
 async def held_by(scene: Scene, name: str, objects: int) -> float:
@@ -42,13 +45,11 @@ async def test_a_hundred_thousand_keys_take_ten_times_as_long_as_ten_thousand_an
             await fill(scene, name, objects)
             if name == "few":
                 await scene.sql("ANALYZE stored_object")  # so that the planner knows nothing of the other one
-        await used_by(scene, "few", few)  # with everything loaded
-        _, counts = await used_by(scene, "few", few)
+        short, counts = await used_by(scene, "few", few, rounds=10)
         assert (counts.listed, counts.rows, counts.absent, counts.unknown) == (10_009, 10_000, 1, 10)
-        ten_short = sum([(await used_by(scene, "few", few))[0] for _ in range(10)])
         long, counts = await used_by(scene, "many", many)
         assert (counts.listed, counts.rows, counts.absent, counts.unknown) == (100_090, 100_000, 10, 100)
-        assert long < 2 * ten_short, f"{long:.2f} s against {ten_short:.2f} s of processor: not linear"
+        assert long < 30 * short, f"{long:.3f} s against {short:.3f} s of processor: not linear"
         little, much = await held_by(scene, "few", few), await held_by(scene, "many", many)
         assert much < 16, f"{much:.1f} MiB: a window, whatever the number of keys"
         assert much < 1.5 * little, f"{much:.1f} MiB against {little:.1f}"
