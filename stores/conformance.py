@@ -22,11 +22,21 @@ from stores.conformance_steps import (
     listed,
     open_uploads,
     put,
+    put_range,
     resident_bytes,
     some_bytes,
 )
 from stores.digests import Digester, digest_stream
-from stores.errors import FeatureMissing, KeyInvalid, ObjectExists, ObjectNotFound, RangeInvalid, StoreError, StoreUnavailable
+from stores.errors import (
+    FeatureMissing,
+    KeyInvalid,
+    ObjectExists,
+    ObjectNotFound,
+    PartsInvalid,
+    RangeInvalid,
+    StoreError,
+    StoreUnavailable,
+)
 from stores.protocol import Store
 
 LARGE_BYTES = 192 * MIB
@@ -353,6 +363,50 @@ class StoreConformance(DirectConformance):
 
         with pytest.raises(ZeroDivisionError):
             await put(store, "k", some_bytes(12 * MIB), on_upload_id=refuse)
+        assert not await self._remains(store)
+
+    async def test_ranges_are_written_in_any_order_and_at_once(self, store: Store) -> None:
+        content, cut = some_bytes(9 * MIB + 7), 2 * MIB + 4096
+        spans = [(start, content[start : start + cut]) for start in range(0, len(content), cut)]
+        if not store.features.ranged:
+            with pytest.raises(FeatureMissing):
+                await put_range(store, "folder/k", 0, b"abc")
+            assert not await self._remains(store)
+            return
+        await put_range(store, "folder/k", *spans[-1])
+        assert (await store.head("folder/k")).size == len(content)
+        await asyncio.gather(*(put_range(store, "folder/k", *span) for span in spans[:-1]))
+        assert await get(store, "folder/k") == content
+        await put_range(store, "folder/k", *spans[1])
+        assert await get(store, "folder/k") == content
+        assert await store.delete(["folder/k"]) == {"folder/k": None}
+        assert not await self._remains(store)
+
+    async def test_no_range_is_left_by_its_bytes(self, store: Store) -> None:
+        if not store.features.ranged:
+            pytest.skip("this store declares that it takes whole objects only")
+        await put_range(store, "k", 0, b"a" * 30)
+        for size in (MIB, 9):
+            async with store.write_range("k", offset=10, size=10) as writer:
+                await writer.append([b"b" * size])
+                with pytest.raises(PartsInvalid):
+                    await writer.commit()
+        async with store.write_range("k", offset=20, size=10) as writer:
+            await writer.append([b"d" * 9])
+        assert (await get(store, "k"))[:10] == b"a" * 10
+        assert (await get(store, "k"))[20:] == b"a" * 10, "what was not committed is nowhere said to be there"
+        with pytest.raises(KeyInvalid):
+            await put_range(store, "../k", 0, b"abc")
+
+    async def test_a_range_of_an_object_that_was_deleted_meanwhile_is_no_success(self, store: Store) -> None:
+        if not store.features.ranged:
+            pytest.skip("this store declares that it takes whole objects only")
+        async with store.write_range("folder/k", offset=0, size=2 * MIB) as writer:
+            await writer.append([some_bytes(MIB)])
+            await writer.append([some_bytes(MIB)])
+            await store.delete(["folder/k"])
+            with pytest.raises(StoreUnavailable):
+                await writer.commit()
         assert not await self._remains(store)
 
     async def test_local_paths_are_as_declared(self, store: Store) -> None:

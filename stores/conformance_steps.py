@@ -61,6 +61,13 @@ async def put(
         await writer.commit()
 
 
+async def put_range(store: Store, key: str, offset: int, content: bytes) -> None:
+    """Write a range of an object and commit it."""
+    async with store.write_range(key, offset=offset, size=len(content)) as writer:
+        await writer.append(chunks_of(content))
+        await writer.commit()
+
+
 async def get(store: Store, key: str, *, start: int = 0, end: int | None = None) -> bytes:
     return b"".join([piece async for piece in store.read(key, start=start, end=end)])
 

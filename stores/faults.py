@@ -27,6 +27,7 @@ from stores.protocol import (
 Operation: TypeAlias = Literal[
     "open",
     "write",
+    "write_range",
     "append",
     "commit",
     "read",
@@ -101,6 +102,12 @@ class FaultyStore:
     ) -> AsyncIterator[Writer]:
         await self._begin("write")
         async with self.inner.write(key, size=size, media_type=media_type, on_upload_id=on_upload_id) as writer:
+            yield _FaultyWriter(writer, self._begin)
+
+    @asynccontextmanager
+    async def write_range(self, key: str, *, offset: int, size: int) -> AsyncIterator[Writer]:
+        await self._begin("write_range")
+        async with self.inner.write_range(key, offset=offset, size=size) as writer:
             yield _FaultyWriter(writer, self._begin)
 
     async def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -18,6 +18,7 @@ from stores.config import StoreConfig
 from stores.errors import KeyInvalid, ObjectNotFound, ObjectTruncated, StoreError, StoreUnavailable
 from stores.filesystem_draft import FileDraft, anonymous_files_work
 from stores.filesystem_errors import from_os_error, translated
+from stores.filesystem_range import RangeDraft
 from stores.folders import FolderTree, regular
 from stores.keys import TEMPORARY, check_key, is_key
 from stores.options import check_fields, read_options
@@ -71,6 +72,7 @@ class FilesystemStore(ServerOnly):
             presigned=False,
             local_path=True,
             multipart=False,
+            ranged=True,
             nested_keys=False,
             max_object_bytes=None,
             max_delete_keys=_DELETE_BATCH,
@@ -99,6 +101,17 @@ class FilesystemStore(ServerOnly):
         tree, threads = self._opened()
         *folder, name = self._parts(key)
         draft = FileDraft(tree, folder, name, key=key, keep=len(self._above), anonymous=self._anonymous)
+        writer = WriteBehind(draft, threads, key=key)
+        try:
+            yield writer
+        finally:
+            await self._cleanup.run(writer.close())
+
+    @asynccontextmanager
+    async def write_range(self, key: str, *, offset: int, size: int) -> AsyncIterator[Writer]:
+        tree, threads = self._opened()
+        *folder, name = self._parts(key)
+        draft = RangeDraft(tree, folder, name, key=key, offset=offset, size=size)
         writer = WriteBehind(draft, threads, key=key)
         try:
             yield writer

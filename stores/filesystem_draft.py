@@ -14,7 +14,7 @@ from stores.keys import TEMPORARY
 from stores.protocol import Chunks, ObjectInfo
 from stores.write_back import WriteBack
 
-_FILE_MODE = 0o640
+FILE_MODE = 0o640
 _IOV_MAX = os.sysconf("SC_IOV_MAX")
 
 
@@ -40,8 +40,7 @@ class FileDraft:
     def write(self, chunks: Chunks) -> None:
         with translated(self._key):
             descriptor = self._open()
-            for start in range(0, len(chunks), _IOV_MAX):
-                _write_all(descriptor, chunks[start : start + _IOV_MAX])
+            write_all(descriptor, chunks)
         self._size += sum(map(len, chunks))
         self._write_back.grown(descriptor, self._size)
 
@@ -71,10 +70,10 @@ class FileDraft:
         if self._descriptor is None:
             with self._tree.folder(()) as root:
                 if self._temporary is None:
-                    self._descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE, dir_fd=root)
+                    self._descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE, dir_fd=root)
                 else:
                     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-                    self._descriptor = os.open(self._temporary, flags, _FILE_MODE, dir_fd=root)
+                    self._descriptor = os.open(self._temporary, flags, FILE_MODE, dir_fd=root)
         return self._descriptor
 
     def _close(self) -> None:
@@ -120,7 +119,7 @@ def anonymous_files_work(tree: FolderTree) -> bool:
     name = TEMPORARY + secrets.token_hex(16)
     try:
         with tree.folder(()) as root:
-            descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE, dir_fd=root)
+            descriptor = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE, dir_fd=root)
             try:
                 os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=root, follow_symlinks=True)
             finally:
@@ -131,10 +130,11 @@ def anonymous_files_work(tree: FolderTree) -> bool:
     return True
 
 
-def _write_all(descriptor: int, chunks: Chunks) -> None:
+def write_all(descriptor: int, chunks: Chunks) -> None:
+    """Write the bytes where the descriptor stands, and leave it behind them."""
     rest = [memoryview(chunk) for chunk in chunks if chunk]
     while rest:
-        written = os.writev(descriptor, rest)
+        written = os.writev(descriptor, rest[:_IOV_MAX])
         while rest and written >= len(rest[0]):
             written -= len(rest.pop(0))
         if written:

@@ -65,6 +65,7 @@ class FsspecStore(ServerOnly):
             presigned=False,
             local_path=False,
             multipart=False,
+            ranged=False,
             nested_keys=False,
             max_object_bytes=None,
             max_delete_keys=1,

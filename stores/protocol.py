@@ -37,6 +37,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """A whole object is a file of this machine, which a server may send without reading it."""
     multipart: bool
     """Objects can be sent in parts that the store puts together; such uploads can be left open."""
+    ranged: bool
+    """An object whose size is known can be written in ranges, in any order and at once, by any servers."""
     nested_keys: bool
     """An object may lie below another's key, `a/b` beside `a`; else the later one is refused with `KeyInvalid`."""
     max_object_bytes: int | None
@@ -149,6 +151,15 @@ class Store(Protocol):
         Leaving the block without `commit`, by return, exception or cancellation, removes every trace: temporary files, open
         multipart uploads. `size`, bytes, is a hint for planning; the bytes appended decide. `on_upload_id` is awaited with the
         store's id of a multipart upload before the first part is sent, so that the id can be written down first.
+        """
+
+    def write_range(self, key: str, *, offset: int, size: int) -> AbstractAsyncContextManager[Writer]:
+        """Write `size` bytes at `offset` of an object, which the first such write makes; `FeatureMissing` without `ranged`.
+
+        Not atomic, and for keys that no reader is told of before all ranges were committed: each is durable once `commit` has
+        returned, whose answer has the range's size, and one that is left without it holds whatever has come. Two writers of one
+        range at the same moment mix their bytes, so the caller lets in one. Raises `PartsInvalid` for bytes beyond the range, and
+        from `commit` for fewer.
         """
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,7 @@ class S3Store:
             presigned=True,
             local_path=False,
             multipart=True,
+            ranged=False,
             nested_keys=True,
             max_object_bytes=MAX_OBJECT,
             max_delete_keys=_DELETE_BATCH,
@@ -113,6 +114,9 @@ class S3Store:
         bucket, self._bucket = self._bucket, None
         if bucket is not None:
             await bucket.client.close()
+
+    def write_range(self, key: str, *, offset: int, size: int) -> AbstractAsyncContextManager[Writer]:  # noqa: ARG002
+        raise FeatureMissing("Objects in S3 are written whole, or in parts", key=key)
 
     @asynccontextmanager
     async def write(

@@ -2,15 +2,19 @@
 # ruff: noqa: ARG002 - the arguments are the protocol's
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NoReturn
 
 from stores.digests import Algorithm
 from stores.errors import FeatureMissing
-from stores.protocol import ObjectAcl, ObjectInfo, OpenUpload, PartInfo, SignedRequest
+from stores.protocol import ObjectAcl, ObjectInfo, OpenUpload, PartInfo, SignedRequest, Writer
 
 
 class ServerOnly:
-    """A store without `presigned` and `multipart` inherits this."""
+    """A store without `presigned` and `multipart` inherits this, and one with `ranged` overrides `write_range`."""
+
+    def write_range(self, key: str, *, offset: int, size: int) -> AbstractAsyncContextManager[Writer]:
+        raise FeatureMissing("This store takes whole objects only", key=key)
 
     async def list_uploads(self, *, prefix: str = "") -> AsyncIterator[OpenUpload]:
         return

@@ -17,11 +17,14 @@ class WriteBack:
     fdatasync on the way would take it away from the one at the end, and would write the file system's journal each time.
     """
 
-    def __init__(self) -> None:
-        self._begun = 0
+    def __init__(self, *, begun: int = 0) -> None:
+        """`begun`: where the writing begins, bytes."""
+        self._begun = begun
 
     def grown(self, descriptor: int, size: int) -> None:
-        """The file holds `size` bytes by now. Blocking: waits while the disk has more than enough to do."""
+        """The file, or what this writer writes of it, ends at `size` by now. Blocking: waits while the disk has more than enough
+        to do.
+        """
         if _sync_file_range is not None and size - self._begun >= _STEP_BYTES:
             _sync_file_range(descriptor, self._begun, size - self._begun, _SYNC_FILE_RANGE_WRITE)
             self._begun = size

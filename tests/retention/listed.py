@@ -34,6 +34,7 @@ class ListedStore:
             presigned=False,
             local_path=False,
             multipart=False,
+            ranged=False,
             nested_keys=True,
             max_object_bytes=None,
             max_delete_keys=1000,
