@@ -435,6 +435,7 @@ class Services:
 
     async def close(self) -> None:
         """Let go of stores and connections."""
+        self.completion.close()
         await self.registry.close()
         await self.database.close()
 

@@ -37,11 +37,14 @@ from mediastore.transfers.errors import (
     UploadTooLarge,
 )
 from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of
+from mediastore.transfers.part_queries import PartRow
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of
+from mediastore.transfers.running import RunningDigests
 from mediastore.transfers.streaming import compare, store_stream
 from stores.digests import digest_stream
 from stores.errors import ObjectExists, ObjectNotFound, ObjectTooLarge, PartsInvalid, StoreError, UploadNotFound
+from stores.parts import Parts
 from stores.protocol import ObjectInfo, Store
 
 VERIFY = "verify_upload"
@@ -83,11 +86,19 @@ class UploadJob(Struct, frozen=True, kw_only=True):
     upload: UUID
 
 
+class Piece(Struct, frozen=True, kw_only=True):
+    """The bytes [start, end) of an object; to its end where `end` is None."""
+
+    key: str
+    start: int = 0
+    end: int | None = None
+
+
 class Source(Struct, frozen=True, kw_only=True):
     """Where the bytes of an upload are: at its key, or in objects of their own that are to be put together."""
 
     in_place: bool
-    keys: Sequence[str]
+    pieces: Sequence["Piece"]
     info: ObjectInfo | None = None
     """What the store just said of the object in place."""
     object: int | None = None
@@ -96,6 +107,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """How many bytes of it passed."""
     digests: Mapping[str, str] = {}
     """Which this server computed as those bytes came, lower-case hex by algorithm."""
+    landed: bool = False
+    """Whether that one object is the landing, to which the parts came in their places."""
 
     @property
     def copied(self) -> bool:
@@ -127,6 +140,7 @@ class Completion:
         self._idle = timedelta(seconds=idle_s)
         self._grace = timedelta(seconds=grace_s)
         self._inline_bytes = inline_bytes
+        self._running = RunningDigests()
         self._clock = clock
         self._log = structlog.get_logger("mediastore.transfers")
 
@@ -159,6 +173,14 @@ class Completion:
             if isinstance(error, FINAL) and type(error) not in BELIEVED_AFTER:
                 raise
             return None  # the job goes on with it
+
+    def came(self, upload: UploadRow, store: Store, number: int) -> None:
+        """A part is in its place in the landing."""
+        self._running.came(upload, store, number)
+
+    def close(self) -> None:
+        """Let go of what is reckoned ahead."""
+        self._running.close()
 
     async def enqueue(self, connection: Connection, job: str, upload: UUID, *, memory: bool, wait_s: float = 0) -> None:
         """Have somebody look after an upload, once. What lies in memory is looked after where it lies."""
@@ -258,29 +280,34 @@ class Completion:
             return await self._gather_here(upload, parts)
         if upload.method == "multipart":
             info = await self._put_together(upload, store, parts) if upload.state == "open" else None
-            return Source(in_place=True, keys=[upload.key], info=info)
+            return Source(in_place=True, pieces=[Piece(key=upload.key)], info=info)
         key = upload.landing_key or upload.key
         try:
             info = await store.head(key)
         except ObjectNotFound as error:
             raise _incomplete([1], 1, "no bytes have come yet") from error
-        return Source(in_place=upload.landing_key is None, keys=[key], info=info)
+        return Source(in_place=upload.landing_key is None, pieces=[Piece(key=key)], info=info)
 
     async def _gather_here(self, upload: UploadRow, parts: Mapping[int, str] | None) -> Source:
         async with self._database.connection() as connection:
             there = await part_queries.parts_of(connection, upload.id)
-        count = plan_of(upload).count
+            settled = await part_queries.is_settled(connection, upload.id)
+        plan = plan_of(upload)
+        count = plan.count
         _check_numbers([part.number for part in there], count)
         if parts is not None:
             _check_numbers(list(parts), count)
             others = [part.number for part in there if parts[part.number].strip('"') != part_etag(part.object)]
             if others:
                 raise _incomplete(others, count, "other bytes came last for parts than those with these etags")
-        keys = [part.key for part in there]
+        if settled and upload.landing_key is not None:
+            whole = [Piece(key=upload.landing_key)]
+            return Source(in_place=False, pieces=whole, object=upload.landing, size=upload.size, landed=True)
+        pieces = [_piece(upload, part, plan) for part in there]
         if count > 1:
-            return Source(in_place=False, keys=keys)
+            return Source(in_place=False, pieces=pieces)
         digests = msgspec.json.decode(there[0].checksums, type=dict[str, str])
-        return Source(in_place=False, keys=keys, object=there[0].object, size=there[0].size, digests=digests)
+        return Source(in_place=False, pieces=pieces, object=there[0].object, size=there[0].size, digests=digests)
 
     async def _put_together(self, upload: UploadRow, store: Store, parts: Mapping[int, str] | None) -> ObjectInfo:
         plan = plan_of(upload)
@@ -307,6 +334,8 @@ class Completion:
         size = source.info.size if upload.size is None and source.info else upload.size
         if size is not None and size <= self._inline_bytes:
             return True
+        if source.landed:
+            return self._running.left(upload) <= self._inline_bytes
         if source.object is not None:
             return set(upload.algorithms) <= set(source.digests)
         info = source.info if source.in_place else None
@@ -324,7 +353,7 @@ class Completion:
 
     async def _verified(self, upload: UploadRow, store: Store, source: Source) -> Stored:
         """What is known of the bytes, from those who can know it. One bad reading is not believed: it is read twice."""
-        if source.object is not None:
+        if source.object is not None and not source.landed:
             return await self._verified_part(upload, store, source, source.object)
         try:
             return await self._read(upload, store, source)
@@ -333,22 +362,29 @@ class Completion:
 
     async def _verified_part(self, upload: UploadRow, store: Store, source: Source, object: int) -> Stored:
         """The bytes passed through this server: they were hashed then, and the store holds as many."""
-        [key] = source.keys
-        info = await store.head(key)
+        [piece] = source.pieces
+        info = await store.head(piece.key)
         missing = set(upload.algorithms) - set(source.digests)
-        read = await digest_stream(store.read(key), missing) if missing else None
+        read = await digest_stream(store.read(piece.key), missing) if missing else None
         digests = {**source.digests, **(read.digests if read else {})}
         size = source.size if upload.size is None else upload.size
         compare(size=size, claimed=upload.claimed, received=info.size, digests=digests)
         return Stored(object=object, size=info.size, checksums=self._by_server(digests))
 
     async def _read(self, upload: UploadRow, store: Store, source: Source) -> Stored:
+        if source.landed and source.object is not None:
+            [piece] = source.pieces
+            info = await store.head(piece.key)
+            compare(size=upload.size, claimed={}, received=info.size, digests={})
+            digests = await self._running.finished(upload, store)
+            compare(size=upload.size, claimed=upload.claimed, received=info.size, digests=digests)
+            return Stored(object=source.object, size=info.size, checksums=self._by_server(digests))
         if not source.in_place:
             try:
                 written = await store_stream(
                     store,
                     upload.key,
-                    _joined(store, source.keys),
+                    _joined(store, source.pieces),
                     algorithms=upload.algorithms,
                     size=upload.size,
                     claimed=upload.claimed,
@@ -453,7 +489,14 @@ async def _found(store: Store, key: str) -> ObjectInfo | None:
         return None
 
 
-async def _joined(store: Store, keys: Sequence[str]) -> AsyncIterator[bytes]:
-    for key in keys:
-        async for piece in store.read(key):
-            yield piece
+def _piece(upload: UploadRow, part: PartRow, plan: Parts) -> Piece:
+    if not part.in_place or upload.landing_key is None:
+        return Piece(key=part.key)
+    offset, size = plan.span(part.number)
+    return Piece(key=upload.landing_key, start=offset, end=offset + size)
+
+
+async def _joined(store: Store, pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        async for chunk in store.read(piece.key, start=piece.start, end=piece.end):
+            yield chunk

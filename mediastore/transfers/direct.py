@@ -45,6 +45,8 @@ ANSWER_LOST = timedelta(hours=1)
 """How long an upload's token outlives it, for a client that did not get the answer."""
 SINGLE_BYTES = 64 * 1024 * 1024
 """What `auto` sends in one request; more goes in parts, which can be sent again one by one."""
+PAGE = 4096
+"""Parts that begin and end with pages of memory can be written to their places by several machines."""
 
 
 class Asker(Struct, frozen=True, kw_only=True):
@@ -255,17 +257,20 @@ class DirectUploads:
         method = asked.method
         if method == "auto":
             method = "put" if asked.size <= SINGLE_BYTES and asked.part_size is None else "multipart"
+        part_size, in_places = None, False
         if method == "multipart":
-            part_size = plan_parts(asked.size, asked.part_size).part_size
+            parts = plan_parts(asked.size, asked.part_size)
+            part_size = parts.part_size
+            in_places = features.ranged and parts.count > 1 and part_size % PAGE == 0
         else:
-            part_size = None
             check_size(asked.size, limit=MAX_SINGLE)
         return Plan(
             store=row.id,
             method=method,
             part_size=part_size,
             # A form can be sent again until it ends, and a store that can't refuse a second object takes that one, too.
-            landing=features.presigned and (method == "post" or (method == "put" and not features.create_if_absent)),
+            landing=in_places
+            or (features.presigned and (method == "post" or (method == "put" and not features.create_if_absent))),
             expires_at=self._clock() + self._idle,
         )
 

@@ -1,4 +1,8 @@
-"""Parts that came to this server, each an object of its own until they are put together."""
+"""Parts that came to this server: in their places in the upload's landing, or each an object of its own.
+
+A part is in its place only where no other one of its number is known at that moment, so two writers never meet there. Once all
+are received in their places nobody writes to the landing any more, and it is the content as it is.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -16,15 +20,26 @@ class PartRow(Struct, frozen=True, kw_only=True):
     object: int
     key: str
     size: int
+    in_place: bool
     checksums: Raw
     received_at: datetime
 
 
-async def insert_part(connection: Connection, *, object: int, upload: UUID, number: int, size: int) -> None:
-    """A part is about to come."""
-    await connection.execute(
-        "INSERT INTO upload_part (stored_object, upload, number, size) VALUES ($1, $2, $3, $4)", object, upload, number, size
+async def insert_part(connection: Connection, *, object: int, upload: UUID, number: int, size: int) -> bool:
+    """A part is about to come; the caller holds the upload's lock. Returns whether it goes to its place in the landing."""
+    in_place: bool = await connection.fetchval(
+        """
+        INSERT INTO upload_part (stored_object, upload, number, size, in_place)
+        SELECT $1, u.id, $3, $4, u.landing IS NOT NULL AND NOT EXISTS (
+            SELECT FROM upload_part p WHERE p.upload = u.id AND p.number = $3)
+        FROM upload u WHERE u.id = $2 RETURNING in_place
+        """,
+        object,
+        upload,
+        number,
+        size,
     )
+    return in_place
 
 
 async def receive_part(connection: Connection, *, object: int, size: int, checksums: Mapping[str, str]) -> bool:
@@ -60,13 +75,25 @@ async def parts_of(connection: Connection, upload: UUID) -> list[PartRow]:
     """The parts that are there, by number."""
     rows = await connection.fetch(
         """
-        SELECT p.number, p.stored_object AS object, o.key, p.size, p.checksums, p.received_at
+        SELECT p.number, p.stored_object AS object, o.key, p.size, p.in_place, p.checksums, p.received_at
         FROM upload_part p JOIN stored_object o ON o.id = p.stored_object
         WHERE p.upload = $1 AND p.received_at IS NOT NULL ORDER BY p.number
         """,
         upload,
     )
     return [PartRow(**row) for row in rows]
+
+
+UNSETTLED = "SELECT FROM upload_part WHERE upload = $1 AND in_place <> (received_at IS NOT NULL)"
+"""What keeps the landing from being the content: a part in its place that did not come whole, or one that lies by itself."""
+
+
+async def is_settled(connection: Connection, upload: UUID) -> bool:
+    """Whether every part that came is in its place, and nobody writes to the landing any more."""
+    settled: bool = await connection.fetchval(
+        f"SELECT u.landing IS NOT NULL AND NOT EXISTS ({UNSETTLED}) FROM upload u WHERE u.id = $1", upload
+    )
+    return settled
 
 
 async def show_life_of_parts(connection: Connection, objects: Iterable[int], *, idle_s: float) -> None:
@@ -86,12 +113,21 @@ async def show_life_of_parts(connection: Connection, objects: Iterable[int], *, 
 
 
 async def adopt(connection: Connection, upload: UUID, *, object: int) -> bool:
-    """The one part of an upload is its whole content: it becomes the upload's object. Nothing ever came to the one announced.
+    """The one part of an upload, or the landing where all its parts are in their places, is the whole content: it becomes the
+    upload's object. Nothing ever came to the one announced.
 
-    False where another part came in its place just now.
+    False where another part came just now.
     """
     there = await connection.fetchval(
-        "DELETE FROM upload_part WHERE stored_object = $1 AND received_at IS NOT NULL RETURNING true", object
+        f"""
+        WITH part AS (
+            DELETE FROM upload_part WHERE stored_object = $2 AND NOT in_place AND received_at IS NOT NULL RETURNING true),
+        landing AS (
+            UPDATE upload SET landing = NULL WHERE id = $1 AND landing = $2 AND NOT EXISTS ({UNSETTLED}) RETURNING true)
+        SELECT true FROM part UNION ALL SELECT true FROM landing
+        """,
+        upload,
+        object,
     )
     if not there:
         return False
@@ -155,14 +191,18 @@ async def doom_parts(connection: Connection, upload: UUID, *, reason: str, quara
 
 
 async def doom_stale_parts(connection: Connection, *, stale_s: float, limit: int) -> int:
-    """Decide that the bytes go of parts that stopped coming; returns how many."""
+    """Decide that the bytes go of parts that stopped coming; returns how many.
+
+    One that was to go to its place keeps it while its upload is open: its writer may be slow, and not dead.
+    """
     rows = await connection.fetch(
         """
         WITH stale AS (
             DELETE FROM upload_part WHERE stored_object IN (
-                SELECT stored_object FROM upload_part
-                WHERE received_at IS NULL AND last_activity < now() - make_interval(secs => $1)
-                ORDER BY last_activity LIMIT $2 FOR UPDATE SKIP LOCKED)
+                SELECT p.stored_object FROM upload_part p JOIN upload u ON u.id = p.upload
+                WHERE p.received_at IS NULL AND p.last_activity < now() - make_interval(secs => $1)
+                    AND NOT (p.in_place AND u.state IN ('open', 'verifying'))
+                ORDER BY p.last_activity LIMIT $2 FOR UPDATE OF p SKIP LOCKED)
             RETURNING stored_object)
         UPDATE stored_object SET state = 'purging', state_reason = 'interrupted', doomed_at = now(), next_attempt_at = now()
         WHERE id IN (SELECT stored_object FROM stale) AND state = 'writing' RETURNING id

@@ -1,6 +1,7 @@
 """Parts that come to this server, for stores that clients can't reach by themselves.
 
-Each is an object of its own until the upload is completed, so parts come in any order, at once and twice.
+They come in any order, at once and twice: to their places in one object where the store has that and none of the same number is
+known, else each to an object of its own until the upload is completed.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -27,7 +28,7 @@ from mediastore.transfers.errors import (
 from mediastore.transfers.ledger import Ledger, reason_of
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of
-from mediastore.transfers.streaming import Written, store_stream
+from mediastore.transfers.streaming import Written, store_range, store_stream
 from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import shielded
 
@@ -40,6 +41,7 @@ class Coming(Struct, frozen=True, kw_only=True):
 
     object: int
     key: str
+    in_place: bool
 
 
 class PartReceiver:
@@ -97,21 +99,29 @@ class PartReceiver:
         coming = await self._announce(upload, number=number, size=planned or 0)
         self._alive.add(coming.object)
         try:
-            written = await store_stream(
-                store,
-                coming.key,
-                body,
-                algorithms=upload.algorithms if whole else (),
-                size=planned,
-                claimed=claimed,
-                largest=self._max_bytes if planned is None or upload.size is None else planned,
-            )
+            if coming.in_place and upload.landing_key is not None:
+                offset, length = plan_of(upload).span(number)
+                written = await store_range(store, upload.landing_key, body, offset=offset, size=length, claimed=claimed)
+            else:
+                written = await store_stream(
+                    store,
+                    coming.key,
+                    body,
+                    algorithms=upload.algorithms if whole else (),
+                    size=planned,
+                    claimed=claimed,
+                    largest=self._max_bytes if planned is None or upload.size is None else planned,
+                )
             await self._note(upload, coming, written)
         except BaseException as error:
-            await shielded(self._undo(upload, coming, reason_of(error)))
+            # Cancelled once more while it was let go of, a thread may still be writing: nobody else may write to that place.
+            if isinstance(error, Exception) or not coming.in_place:
+                await shielded(self._undo(upload, coming, reason_of(error)))
             raise
         finally:
             self._alive.discard(coming.object)
+        if coming.in_place:
+            self._completion.came(upload, store, number)
         return part_etag(coming.object)
 
     async def show_life(self) -> None:
@@ -144,8 +154,8 @@ class PartReceiver:
             object = await objects.insert_object(
                 connection, media=None, store=upload.store, key=key, media_type=upload.media_type, filename=None
             )
-            await part_queries.insert_part(connection, object=object, upload=upload.id, number=number, size=size)
-        return Coming(object=object, key=key)
+            in_place = await part_queries.insert_part(connection, object=object, upload=upload.id, number=number, size=size)
+        return Coming(object=object, key=key, in_place=in_place)
 
     async def _note(self, upload: UploadRow, coming: Coming, written: Written) -> None:
         async with self._database.transaction() as connection:
@@ -159,4 +169,5 @@ class PartReceiver:
 
     async def _undo(self, upload: UploadRow, coming: Coming, reason: str) -> None:
         if not await self._ledger.give_up_part(coming.object, reason=reason):
-            await self._ledger.doom_again(store=upload.store, key=coming.key, reason=reason)
+            key = upload.landing_key if coming.in_place and upload.landing_key is not None else coming.key
+            await self._ledger.doom_again(store=upload.store, key=key, reason=reason)

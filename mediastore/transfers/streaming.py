@@ -1,13 +1,13 @@
 """From a stream of bytes to an object in a store, hashed as it passes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 
 from msgspec import Struct
 
 from mediastore.transfers.errors import DigestMismatch, SizeMismatch, UploadTooLarge, UploadUnverified
 from stores.digests import Digester
-from stores.protocol import OnUploadId, Store
+from stores.protocol import OnUploadId, Store, Writer
 
 GROUP = 1024 * 1024
 """Bytes that go to the hash threads and the store together."""
@@ -38,8 +38,29 @@ async def store_stream(
     Raises `UploadTooLarge`, `SizeMismatch` and `DigestMismatch` before there is an object, and `UploadUnverified` when what the
     store says of the object is not what was sent.
     """
+    writing = store.write(key, size=size, media_type=media_type, on_upload_id=on_upload_id)
+    return await _written(writing, body, algorithms=algorithms, size=size, claimed=claimed, largest=largest)
+
+
+async def store_range(
+    store: Store, key: str, body: AsyncIterator[bytes], *, offset: int, size: int, claimed: Mapping[str, str]
+) -> Written:
+    """The same for a range of an object, which nobody else may write to. What is refused may be there all the same."""
+    writing = store.write_range(key, offset=offset, size=size)
+    return await _written(writing, body, algorithms=(), size=size, claimed=claimed, largest=size)
+
+
+async def _written(
+    writing: AbstractAsyncContextManager[Writer],
+    body: AsyncIterator[bytes],
+    *,
+    algorithms: Iterable[str],
+    size: int | None,
+    claimed: Mapping[str, str],
+    largest: int,
+) -> Written:
     digester = Digester({*algorithms, *claimed})
-    async with store.write(key, size=size, media_type=media_type, on_upload_id=on_upload_id) as writer:
+    async with writing as writer:
         async with aclosing(grouped(body)) as groups:
             async for group in groups:
                 await digester.update(group)

@@ -62,7 +62,7 @@ class Upload(Table, tablename="upload"):
         null=True,
         on_delete=OnDelete.set_null,
         on_update=OnUpdate.no_action,
-        help_text="Where the bytes come first, when the store would let them be overwritten while they are verified.",
+        help_text="Where the bytes come first: in the store that would let them be overwritten, or in parts to their places.",
     )
     version_before = Integer(
         default=None,
@@ -86,7 +86,7 @@ class Upload(Table, tablename="upload"):
 
 
 class UploadPart(Table, tablename="upload_part"):
-    """A part that comes to this server, an object of its own until the upload is completed."""
+    """A part that comes to this server: in its place in the content to be, or an object of its own until that is completed."""
 
     stored_object = ForeignKey(
         references=placement.StoredObject,
@@ -106,6 +106,10 @@ class UploadPart(Table, tablename="upload_part"):
     )
     number = Integer(default=None, help_text="Its place, counted from 1 as S3 does, so that clients need one way of counting.")
     size = BigInt(default=None, help_text="Bytes, as planned and as they came.")
+    in_place = Boolean(
+        default=False,
+        help_text="Whether its bytes go to their place in the upload's landing, and no other's do; else they lie by themselves.",
+    )
     checksums = JSONB(default="{}", help_text="Digests by algorithm that the server computed as the bytes passed.")
     received_at = Timestamptz(
         default=None,

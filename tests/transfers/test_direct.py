@@ -213,6 +213,8 @@ def test_large_content_is_verified_by_a_job(client: httpx.Client, store: str) ->
     sha256 = hashlib.sha256(content).hexdigest()
     upload = begin(client, pid=f"large-{store}", store=store, size=len(content), method="multipart", checksums={"sha256": sha256})
     send(upload, content)
+    if store == "local":  # a part that came twice lies by itself, so all are copied together
+        assert send_part(upload["parts"][1], content).status_code == 200
     answer = client.post(f"/uploads/{upload['id']}/complete")
     assert answer.status_code == 202
     assert answer.headers["location"].endswith(f"/uploads/{upload['id']}")
@@ -222,6 +224,8 @@ def test_large_content_is_verified_by_a_job(client: httpx.Client, store: str) ->
         client, pid=f"large-other-{store}", store=store, size=len(content), method="multipart", checksums={"sha256": SHA256}
     )
     send(other, content)
+    if store == "local":
+        assert send_part(other["parts"][1], content).status_code == 200
     failed = complete(client, other)
     assert (failed.status_code, failed.json()["problem"]["claimed"]) == (409, SHA256)
     assert failed.json()["problem"]["computed"] == sha256

@@ -27,6 +27,8 @@ from mediastore.transfers.requests import Site
 from mediastore.transfers.schemas import Upload, UploadBegin, UploadComplete
 
 MIB = 1024 * 1024
+NEVER = -1
+"""Inline bytes, so that a job verifies all that has come in several parts."""
 CALLER = Caller(identity=Identity(name="admin", role="administrator", scopes=ALL_SCOPES), request_id=None, address="")
 ASKER = Asker(caller=CALLER, token=None, site=Site(api_url="http://test/api/v1"))
 
@@ -151,7 +153,7 @@ async def test_a_forgotten_upload_is_adopted_while_its_record_waits(scene: Scene
 
 
 async def test_what_is_completed_later_lies_above_though_it_is_verified_sooner(scene: Scene) -> None:
-    scene.services.completion._inline_bytes = 0
+    scene.services.completion._inline_bytes = NEVER
     first, second = b"a" * 5 * MIB, b"b"
     upload = await scene.begin("order", first, second, tags=["older"])
     await scene.send(upload, 1, first)
@@ -168,6 +170,7 @@ async def test_what_is_completed_later_lies_above_though_it_is_verified_sooner(s
 
 
 async def test_parts_do_not_change_once_they_are_put_together(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.services.completion._inline_bytes = NEVER
     first, second = b"a" * 5 * MIB, b"b"
     upload = await scene.begin("frozen", first, second)
     await scene.send(upload, 1, first)
@@ -176,8 +179,10 @@ async def test_parts_do_not_change_once_they_are_put_together(scene: Scene, monk
     async def killed(*_: Any, **__: Any) -> Any:
         raise DatabaseUnavailable("the process ended here, with the parts put together")
 
-    monkeypatch.setattr(scene.services.completion, "_publish", killed)
     assert isinstance(await scene.complete(upload), Upload)
+    monkeypatch.setattr(scene.services.completion, "_publish", killed)
+    with pytest.raises(RetryLater):
+        await scene.verify(upload)
     with pytest.raises(UploadEnded):
         await scene.send(upload, 2, b"c")
     monkeypatch.undo()
@@ -186,7 +191,7 @@ async def test_parts_do_not_change_once_they_are_put_together(scene: Scene, monk
 
 
 async def test_a_store_that_is_switched_off_for_a_while_costs_nobody_their_upload(scene: Scene) -> None:
-    scene.services.completion._inline_bytes = 0
+    scene.services.completion._inline_bytes = NEVER
     first, second = b"a" * 5 * MIB, b"b"
     upload = await scene.begin("patient", first, second)
     await scene.send(upload, 1, first)
