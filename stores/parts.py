@@ -61,6 +61,11 @@ def plan_parts(size: int, part_size: int | None = None) -> Parts:
     return Parts(size=size, part_size=chosen, count=count)
 
 
+def served_part_size(size: int) -> int:
+    """The part size where parts pass through the server to their places: of up to 64 MiB, since each is put on disk by itself."""
+    return max(_usual_part_size(size), min(-(-size // (16 * MIB)) * MIB, 64 * MIB))
+
+
 def check_size(size: int, *, limit: int = MAX_OBJECT) -> int:
     """The size, unchanged; raises `ObjectTooLarge` above the limit and `PartsInvalid` below zero."""
     if size < 0:

@@ -1,6 +1,5 @@
 """A server's records and their bytes, for programs that wait for many things at once."""
 
-import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +41,8 @@ from mediastore.transfers.schemas import UploadBegin, UrlAsked, UrlIssued, UrlsA
 BATCH = 10_000
 URLS = 1_000
 PARTIAL, RANGE_BEYOND = 206, 416
+SINGLE = 64 * 1024 * 1024
+"""Up to here the SHA-256 is reckoned first, so that a store can refuse other bytes; of more it is while they are sent."""
 
 
 class AsyncClient:
@@ -118,14 +119,15 @@ class AsyncClient:
         opened = source_of(source)
         try:
             small = await opened.read(0, opened.size) if opened.size <= SMALL else None
-            sha256 = await sha256_of(opened) if small is None else hashlib.sha256(small).hexdigest()
+            sha256 = await sha256_of(opened) if opened.size <= SINGLE else None
             # Only what is given: it changes a record that is there.
             if metadata is not None:
                 fields["metadata"] = Raw(msgspec.json.encode(metadata))
             given = {"pid": pid, "store": store, "filename": filename or opened.name, "tags": list(tags)}
             fields |= {name: value for name, value in given.items() if value}
             fields |= {"size": opened.size, "media_type": media_type or guessed(filename or opened.name)}
-            fields["checksums"] = {"sha256": sha256}
+            if sha256 is not None:
+                fields["checksums"] = {"sha256": sha256}
             msgspec.convert(fields, UploadBegin)
             progress, state = Progress(opened.size, on_progress), None
             if small is not None and (form := form_of(fields)) is not None:

@@ -1,9 +1,11 @@
 """Bytes to a server or straight to its stores: begun, sent in parts, completed; gone on with where an earlier run was killed."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import zip_longest
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -44,29 +46,68 @@ class Sending:
         self._state = state
         self._progress = progress
         self._sent: dict[int, str] = {}
+        self._resumed = False
+        self._passed: dict[int, asyncio.Event] = {}
+        """Set for each part that the server has."""
 
-    async def run(self, wanted: Mapping[str, Any], *, sha256: str) -> Media:
-        """The record once its bytes are verified. `wanted`: the fields of `UploadBegin` that are given.
+    async def run(self, wanted: Mapping[str, Any], *, sha256: str | None) -> Media:
+        """The record once its bytes are verified. `wanted`: the fields of `UploadBegin` that are given. `sha256`: None for one
+        that is to be reckoned while the bytes are sent.
 
         Raises what the transport does, `StoreRefused` and `FileUnfit`.
         """
         upload = await self._begun(wanted, sha256)
         try:
-            await self._send(upload)
+            reckoned = await self._sent_and_reckoned(upload, reckon=sha256 is None)
             await asyncio.to_thread(self._source.check)
         except FileUnfit:
             await self._cancel(upload.id)
             raise
-        media = await self._completed(upload)
+        try:
+            media = await self._completed(upload, {} if reckoned is None else {"sha256": reckoned})
+        except ServerRefused as error:
+            if not (self._resumed and says_other_bytes(error)):
+                raise
+            # What an earlier run sent was of other bytes, though the file looked the same.
+            self._forget()
+            self._resumed = False
+            self._progress.add(-self._progress.done)
+            return await self.run(wanted, sha256=sha256)
         self._forget()
         return media
 
-    async def _begun(self, wanted: Mapping[str, Any], sha256: str) -> Upload:
+    async def _sent_and_reckoned(self, upload: Upload, *, reckon: bool) -> str | None:
+        """Send what is missing. The SHA-256 of all, if it is to be reckoned: of each part when it has been sent, and so read."""
+        self._passed = {part.number: asyncio.Event() for part in upload.parts}
+        if not reckon:
+            await self._send(upload)
+            return None
+        reckoning = asyncio.create_task(self._reckon(upload))
+        try:
+            await self._send(upload)
+            return await reckoning
+        finally:
+            reckoning.cancel()
+            await asyncio.wait([reckoning])
+            if not reckoning.cancelled():
+                reckoning.exception()  # told by `await` above, or of no interest any more
+
+    async def _reckon(self, upload: Upload) -> str:
+        digest = hashlib.sha256()
+        spans = [(part.offset, part.offset + part.size) for part in upload.parts] or [(0, self._source.size)]
+        for part, (start, end) in zip_longest(upload.parts, spans):
+            if part is not None and upload.status == "open" and not part.received:
+                await self._passed[part.number].wait()
+            await self._source.feed(digest, start, end)
+        return digest.hexdigest()
+
+    async def _begun(self, wanted: Mapping[str, Any], sha256: str | None) -> Upload:
         begun = self._state.load() if self._state is not None else None
         if begun is not None and begun.sha256 == sha256:
             try:
                 upload = await self._transport.ask("GET", f"/uploads/{begun.upload}", Upload)
                 if upload.status != "failed":
+                    self._resumed = True
                     return upload
             except (NotFound, Gone):
                 pass
@@ -89,6 +130,7 @@ class Sending:
                     return
                 try:
                     await self._send_part(upload, part)
+                    self._passed[part.number].set()
                 except Exception as error:  # noqa: BLE001 - told below, once the others have ended
                     failed.append(error)
 
@@ -143,10 +185,11 @@ class Sending:
                 return fresh
         raise AnswerStrange(f"the server gives no URL for part {part.number}")
 
-    async def _completed(self, upload: Upload) -> Media:
+    async def _completed(self, upload: Upload, checksums: Mapping[str, str]) -> Media:
         """Asked again until it is verified. Safe to ask twice: the second answer is the record as well."""
         parts = [PartSent(number=number, etag=etag) for number, etag in sorted(self._sent.items())]
-        body = UploadComplete(parts=parts if len(parts) == len(upload.parts) and upload.method == "multipart" else None)
+        known = parts if len(parts) == len(upload.parts) and upload.method == "multipart" else None
+        body = UploadComplete(parts=known, checksums=dict(checksums))
         pause_s = 0.1
         while True:
             answer = await self._ask(upload, "/complete", Raw, body=body)
@@ -176,3 +219,10 @@ class Sending:
     def _forget(self) -> None:
         if self._state is not None:
             self._state.forget()
+
+
+def says_other_bytes(error: ServerRefused) -> bool:
+    """Whether the server found, or was told, other bytes than those that it was to get."""
+    verified = error.problem.get("problem")
+    inner = verified.get("code") if isinstance(verified, dict) else None
+    return "digest_mismatch" in {error.problem_code, inner} or error.problem_code in {"digest_invalid", "upload_ended"}

@@ -12,7 +12,8 @@ from platformdirs import user_state_path
 
 class Begun(Struct, frozen=True, kw_only=True):
     upload: UUID
-    sha256: str
+    sha256: str | None = None
+    """None where it is reckoned while the bytes are sent."""
 
 
 class UploadState:

@@ -76,6 +76,8 @@ BELIEVED_AFTER: Mapping[type, timedelta] = {
 """How long a store may show another size, or nothing, where the bytes were said to be, before it is believed."""
 SOONEST_S, LATEST_S = 5, 600
 """Between two tries: a tenth of the time that it has taken, within these."""
+CATCH_UP_S = 1
+"""How long a call waits for digests that are nearly there before it leaves the rest to a job."""
 STOPPED_AFTER_S = 60
 """When a job goes on with what a call has begun to verify, in case that it was killed."""
 
@@ -154,6 +156,8 @@ class Completion:
         """
         store = await self._registry.get(upload.store)
         source = await self._gather(upload, store, parts)
+        if source.landed:
+            await self._running.catch_up(upload, within_s=CATCH_UP_S)
         quick = self._is_quick(upload, source)
         if quick and not source.copied:
             try:

@@ -30,7 +30,7 @@ from mediastore.transfers.declared import (
     checked_name,
     checked_type,
 )
-from mediastore.transfers.errors import TicketWrong, UploadTooLarge, UploadUnknown
+from mediastore.transfers.errors import DigestInvalid, TicketWrong, UploadEnded, UploadTooLarge, UploadUnknown
 from mediastore.transfers.ledger import Intent, Ledger, Plan, reason_of, was_answered
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import Requests, Site, plan_of
@@ -38,7 +38,7 @@ from mediastore.transfers.schemas import Part, PartAsked, Upload, UploadBegin, U
 from mediastore.transfers.tickets import Tickets
 from mediastore.transfers.uploads import shielded
 from stores.errors import ObjectNotFound, PartsInvalid, StoreError, UploadNotFound
-from stores.parts import MAX_SINGLE, check_size, plan_parts
+from stores.parts import MAX_SINGLE, check_size, plan_parts, served_part_size
 from stores.protocol import Features, Store
 
 ANSWER_LOST = timedelta(hours=1)
@@ -193,6 +193,7 @@ class DirectUploads:
         """The record, once the bytes were verified; the upload while a job verifies them. Again is not an error."""
         upload, caller = await self._known(id, asker)
         parts = None if not asked.parts else {part.number: part.etag for part in asked.parts}
+        upload = await self._claimed(upload, checked_digests(asked.checksums))
         try:
             if upload.state == "open":
                 media = await self._completion.complete(upload, parts=parts, caller=caller)
@@ -239,6 +240,21 @@ class DirectUploads:
             raise UploadUnknown(f"there is no upload {id}", id=id)
         return upload, asker.caller
 
+    async def _claimed(self, upload: UploadRow, digests: Mapping[str, str]) -> UploadRow:
+        """The upload with these claims too. Raises `DigestInvalid` for others than before, and `UploadEnded` for late ones."""
+        if upload.state in {"open", "verifying", "completed"} and digests.keys() - upload.claimed.keys():
+            async with self._database.connection() as connection:
+                noted = await queries.claim(connection, upload.id, digests)
+            upload = await self._row(upload.id)
+            if not noted and digests.keys() - upload.claimed.keys():
+                told = "this upload was completed without these checksums: compare them with those of the record"
+                raise UploadEnded(told, pid=upload.pid)
+        for algorithm, digest in digests.items():
+            before = upload.claimed.get(algorithm, digest)
+            if before != digest:
+                raise DigestInvalid(f"the {algorithm} of this call is not the one that was said before: {before}")
+        return upload
+
     async def _row(self, id: UUID) -> UploadRow:
         async with self._database.connection() as connection:
             upload = await queries.upload_by_id(connection, id)
@@ -259,7 +275,7 @@ class DirectUploads:
             method = "put" if asked.size <= SINGLE_BYTES and asked.part_size is None else "multipart"
         part_size, in_places = None, False
         if method == "multipart":
-            parts = plan_parts(asked.size, asked.part_size)
+            parts = plan_parts(asked.size, asked.part_size or (served_part_size(asked.size) if features.ranged else None))
             part_size = parts.part_size
             in_places = features.ranged and parts.count > 1 and part_size % PAGE == 0
         else:

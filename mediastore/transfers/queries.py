@@ -295,6 +295,16 @@ async def keep_open(connection: Connection, upload: UUID, *, expires_at: datetim
     return bool(done)
 
 
+async def claim(connection: Connection, upload: UUID, digests: Mapping[str, str]) -> bool:
+    """Note what is claimed of the bytes of an open upload, besides what was; False where it is not open."""
+    done = await connection.fetchval(
+        "UPDATE upload SET claims = $2 || claims, last_activity = now() WHERE id = $1 AND state = 'open' RETURNING true",
+        upload,
+        digests,
+    )
+    return bool(done)
+
+
 async def offer_again(
     connection: Connection, upload: UUID, *, expires_at: datetime, urls_until: datetime | None
 ) -> datetime | None:

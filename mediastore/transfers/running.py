@@ -42,15 +42,22 @@ class RunningDigests:
         lost = running is None or (running.broken and (running.task is None or running.task.done()))
         return (upload.size or 0) - (0 if running is None or lost else running.position)
 
+    async def catch_up(self, upload: UploadRow, *, within_s: float) -> None:
+        """Wait until all that has come is reckoned, but no longer than that."""
+        running = self._known.get(upload.id)
+        if running is not None and running.task is not None:
+            await asyncio.wait([running.task], timeout=within_s)
+
     async def finished(self, upload: UploadRow, store: Store) -> dict[str, str]:
         """Lower-case hex by algorithm, of the whole object: what was not read yet is read now. It is forgotten with that."""
         running = self._known.pop(upload.id, None)
         if running is not None and running.task is not None:
             await asyncio.wait([running.task])
-        if running is None or running.broken or set(running.algorithms) < set(upload.algorithms):
+        if running is None or running.broken or not set(upload.algorithms) <= set(running.algorithms):
             running = _Running(upload)
         await running.read_on(store, None)
-        return await running.digester.digests()
+        digests = await running.digester.digests()
+        return {algorithm: digests[algorithm] for algorithm in upload.algorithms}
 
     def close(self) -> None:
         """Forget all."""

@@ -49,6 +49,8 @@ class PartSent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class UploadComplete(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parts: Annotated[list[PartSent], Meta(max_length=10_000)] | None = None
     """What the answers to the parts said. Left out, the store is asked which parts it has."""
+    checksums: Digests = {}
+    """Of the whole content, for who knows them once all is sent: compared as those are that came with the beginning."""
 
 
 class Part(Struct, frozen=True, kw_only=True):

@@ -346,6 +346,30 @@ def test_a_put_that_was_killed_sends_only_what_is_missing(
     assert not list((tmp_path / "XDG_STATE_HOME").rglob("*.json"))
 
 
+@pytest.mark.parametrize("store", ["local", "bucket"])
+def test_a_file_that_only_looks_like_the_one_of_a_killed_put_is_sent_whole(
+    client: Client, server: Server, stores: None, tmp_path: Path, store: str
+) -> None:
+    source, pid, size = tmp_path / "large", f"looks-alike/{store}", 100 * MIB
+    source.write_bytes(os.urandom(size))
+    times = source.stat()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.client.put_process", server.url, server.token(), str(source), pid, store],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half-way\n"
+        process.kill()
+    source.write_bytes(os.urandom(size))
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    seen: list[tuple[int, int]] = []
+    media = client.put(source, pid, store=store, on_progress=lambda *at: seen.append(at))
+    assert media.content is not None
+    assert media.content.checksums["sha256"].value == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert seen[-1] == (size, size)
+
+
 def test_a_put_whose_upload_is_gone_begins_anew(client: Client, server: Server, tmp_path: Path) -> None:
     source = tmp_path / "file"
     source.write_bytes(os.urandom(2 * MIB))

@@ -232,6 +232,37 @@ def test_large_content_is_verified_by_a_job(client: httpx.Client, store: str) ->
     assert client.get(f"/media/large-other-{store}").json()["status"] == "failed"
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_checksums_that_are_known_at_the_end_are_compared(client: httpx.Client, store: str) -> None:
+    content = os.urandom(17 * MIB)
+    known = {"sha256": hashlib.sha256(content).hexdigest(), "sha512": hashlib.sha512(content).hexdigest()}
+    for number, checksums in enumerate((known, {"sha512": "0" * 128})):
+        upload = begin(client, pid=f"at-the-end-{store}-{number}", store=store, size=len(content), method="multipart")
+        send(upload, content)
+        done = complete(client, upload, checksums=checksums)
+        record = client.get(f"/media/{upload['pid']}").json()
+        if checksums is known:
+            assert done.status_code == 200, done.text
+            assert {name: record["content"]["checksums"][name]["value"] for name in known} == known
+            assert complete(client, upload, checksums=checksums).status_code == 200, "it can be asked twice"
+            late = complete(client, upload, checksums={"sha1": "0" * 40})
+            assert (late.status_code, late.json()["code"]) == (409, "upload_ended")
+        else:
+            problem = done.json() if done.status_code == 422 else done.json()["problem"]
+            assert (problem["code"], problem["claimed"], problem["computed"]) == ("digest_mismatch", "0" * 128, known["sha512"])
+            assert record["status"] == "failed"
+
+
+def test_checksums_at_the_end_do_not_take_back_those_at_the_beginning(client: httpx.Client) -> None:
+    upload = begin(client, pid="said-twice", size=len(CONTENT), method="put", checksums={"sha256": SHA256})
+    send(upload, CONTENT)
+    refused = complete(client, upload, checksums={"sha256": "0" * 64})
+    assert (refused.status_code, refused.json()["code"]) == (422, "digest_invalid")
+    odd = complete(client, upload, checksums={"sha256": "none"})
+    assert (odd.status_code, odd.json()["code"]) == (422, "digest_invalid")
+    assert complete(client, upload, checksums={"sha256": SHA256}).status_code == 200
+
+
 def test_the_uploads_own_token_is_enough(client: httpx.Client, server: Server) -> None:
     upload = begin(client, pid="by-token", **sized("multipart"))
     with server.client("") as nobody:
