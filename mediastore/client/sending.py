@@ -50,13 +50,13 @@ class Sending:
         self._passed: dict[int, asyncio.Event] = {}
         """Set for each part that the server has."""
 
-    async def run(self, wanted: Mapping[str, Any], *, sha256: str | None) -> Media:
+    async def run(self, wanted: Mapping[str, Any], *, sha256: str | None, resume: bool = True) -> Media:
         """The record once its bytes are verified. `wanted`: the fields of `UploadBegin` that are given. `sha256`: None for one
         that is to be reckoned while the bytes are sent.
 
         Raises what the transport does, `StoreRefused` and `FileUnfit`.
         """
-        upload = await self._begun(wanted, sha256)
+        upload = await self._begun(wanted, sha256, resume=resume)
         try:
             reckoned = await self._sent_and_reckoned(upload, reckon=sha256 is None)
             await asyncio.to_thread(self._source.check)
@@ -72,7 +72,7 @@ class Sending:
             self._forget()
             self._resumed = False
             self._progress.add(-self._progress.done)
-            return await self.run(wanted, sha256=sha256)
+            return await self.run(wanted, sha256=sha256, resume=False)
         self._forget()
         return media
 
@@ -101,8 +101,8 @@ class Sending:
             await self._source.feed(digest, start, end)
         return digest.hexdigest()
 
-    async def _begun(self, wanted: Mapping[str, Any], sha256: str | None) -> Upload:
-        begun = self._state.load() if self._state is not None else None
+    async def _begun(self, wanted: Mapping[str, Any], sha256: str | None, *, resume: bool) -> Upload:
+        begun = self._state.load() if self._state is not None and resume else None
         if begun is not None and begun.sha256 == sha256:
             try:
                 upload = await self._transport.ask("GET", f"/uploads/{begun.upload}", Upload)

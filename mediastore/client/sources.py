@@ -13,8 +13,9 @@ from mediastore.client.errors import FileUnfit
 
 Puttable: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes themselves, or a binary file object from its position on."""
-PIECE = 1024 * 1024
-SPAN = 64 * PIECE
+PIECE = 512 * 1024
+"""Bytes at a time: what the processor keeps at hand while they are reckoned, and a connection takes at once."""
+SPAN = 128 * PIECE
 """Bytes that a thread reckons before others get a word in."""
 
 

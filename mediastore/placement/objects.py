@@ -182,7 +182,8 @@ async def doom_all_of(connection: Connection, medias: Sequence[int], *, reason: 
 DOOMED = """
 SELECT o.id, o.store, o.key, o.attempts, u.s3_upload_id AS upload_id, coalesce(u.state <> 'completed', false) AS maybe_open,
     greatest(u.urls_until, l.urls_until,
-        CASE WHEN u.state = 'failed' AND u.method <> 'proxied' OR l.state = 'failed' THEN o.doomed_at END)
+        CASE WHEN u.state = 'failed' AND u.method <> 'proxied' OR l.state IN ('failed', 'completed')
+            THEN o.doomed_at END)
         + interval '1 day' AS bytes_until
 FROM stored_object o LEFT JOIN upload u ON u.stored_object = o.id LEFT JOIN upload l ON l.landing = o.id
 WHERE o.state = 'purging'

@@ -293,7 +293,7 @@ class Completion:
         return Source(in_place=upload.landing_key is None, pieces=[Piece(key=key)], info=info)
 
     async def _gather_here(self, upload: UploadRow, parts: Mapping[int, str] | None) -> Source:
-        async with self._database.connection() as connection:
+        async with self._database.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             there = await part_queries.parts_of(connection, upload.id)
             settled = await part_queries.is_settled(connection, upload.id)
         plan = plan_of(upload)
@@ -428,6 +428,7 @@ class Completion:
             store_name=upload.store_name,
             algorithms=upload.algorithms,
             created=upload.created_record,
+            claims=upload.claimed,
         )
         declared = Declared(size=upload.size, media_type=upload.media_type, filename=upload.filename, digests=upload.claimed)
         try:

@@ -193,7 +193,8 @@ class DirectUploads:
         """The record, once the bytes were verified; the upload while a job verifies them. Again is not an error."""
         upload, caller = await self._known(id, asker)
         parts = None if not asked.parts else {part.number: part.etag for part in asked.parts}
-        upload = await self._claimed(upload, checked_digests(asked.checksums))
+        digests = checked_digests(asked.checksums)
+        upload = await self._claimed(upload, digests)
         try:
             if upload.state == "open":
                 media = await self._completion.complete(upload, parts=parts, caller=caller)
@@ -208,6 +209,7 @@ class DirectUploads:
                 raise
         upload = await self._row(id)
         if upload.state == "completed":
+            await self._compare_late(upload, digests)
             if caller.identity.name == upload.caller:  # who was told the record once may be told again, be it with a key to write
                 caller = msgspec.structs.replace(caller, identity=await self._credentials.identity_of(upload.caller))
             return await self._catalog.read(upload.pid, caller=caller)
@@ -241,19 +243,24 @@ class DirectUploads:
         return upload, asker.caller
 
     async def _claimed(self, upload: UploadRow, digests: Mapping[str, str]) -> UploadRow:
-        """The upload with these claims too. Raises `DigestInvalid` for others than before, and `UploadEnded` for late ones."""
-        if upload.state in {"open", "verifying", "completed"} and digests.keys() - upload.claimed.keys():
+        """The upload with these claims too, if it is open. Raises `DigestInvalid` for others than before."""
+        if upload.state == "open" and digests.keys() - upload.claimed.keys():
             async with self._database.connection() as connection:
-                noted = await queries.claim(connection, upload.id, digests)
+                await queries.claim(connection, upload.id, digests)
             upload = await self._row(upload.id)
-            if not noted and digests.keys() - upload.claimed.keys():
-                told = "this upload was completed without these checksums: compare them with those of the record"
-                raise UploadEnded(told, pid=upload.pid)
-        for algorithm, digest in digests.items():
-            before = upload.claimed.get(algorithm, digest)
-            if before != digest:
-                raise DigestInvalid(f"the {algorithm} of this call is not the one that was said before: {before}")
+        _refuse_others(upload.claimed, digests)
         return upload
+
+    async def _compare_late(self, upload: UploadRow, digests: Mapping[str, str]) -> None:
+        """Claims that came when it was completed already. Raises `DigestInvalid`, and `UploadEnded` for what nobody knows."""
+        if not digests.keys() - upload.claimed.keys():
+            return
+        async with self._database.connection() as connection:
+            known = await queries.checksums_of(connection, upload.object)
+        found = {name: checksum.value for name, checksum in known.items() if checksum.attested_by != "claimed"}
+        _refuse_others(found, digests)
+        if unknown := sorted(digests.keys() - upload.claimed.keys() - found.keys()):
+            raise UploadEnded(f"this upload was completed, and nobody reckoned the {unknown[0]} of its bytes", pid=upload.pid)
 
     async def _row(self, id: UUID) -> UploadRow:
         async with self._database.connection() as connection:
@@ -375,3 +382,10 @@ class DirectUploads:
             last_activity=upload.last_activity,
             problem=None if upload.problem is None else msgspec.json.decode(upload.problem),
         )
+
+
+def _refuse_others(known: Mapping[str, str], digests: Mapping[str, str]) -> None:
+    for algorithm, digest in digests.items():
+        before = known.get(algorithm, digest)
+        if before != digest:
+            raise DigestInvalid(f"the {algorithm} of this call is not the one that is known: {before}")

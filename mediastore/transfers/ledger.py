@@ -69,6 +69,8 @@ class Intent(Struct, frozen=True, kw_only=True):
     """What has to be known of the bytes: what the store asks for, and what was claimed."""
     created: bool
     """Whether it made its record."""
+    claims: Mapping[str, str] | None = None
+    """The digests with which the bytes were compared, where more can be claimed while they are."""
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -143,8 +145,8 @@ class Ledger:
                     raise UploadInterrupted("the record went away while its bytes were sent", pid=intent.pid)
                 self.writable(row, caller=caller, now=now)
                 precondition(row)
-                if not await queries.complete_upload(connection, intent.upload):
-                    raise UploadInterrupted("the upload was given up in the meantime; send it again", pid=intent.pid)
+                if not await queries.complete_upload(connection, intent.upload, claims=intent.claims):
+                    raise UploadInterrupted("the upload ended, or was completed with other checksums, meanwhile", pid=intent.pid)
                 if declared.size is None:  # nothing could be reserved for it
                     store = await placement.store_by_id(connection, intent.store)
                     assert store is not None  # noqa: S101 - a store with records is never deleted

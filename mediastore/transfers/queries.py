@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from mediastore.catalog.schemas import Checksum
 from mediastore.database import Connection
 from mediastore.transfers.schemas import Method
 
@@ -382,16 +383,23 @@ async def show_life(connection: Connection, uploads: Iterable[UUID]) -> None:
     await connection.execute("UPDATE upload SET last_activity = now() WHERE id = ANY ($1) AND state = 'open'", list(uploads))
 
 
-async def complete_upload(connection: Connection, upload: UUID) -> bool:
-    """Whether the upload had not ended; it is completed then."""
+async def complete_upload(connection: Connection, upload: UUID, *, claims: Mapping[str, str] | None) -> bool:
+    """Whether the upload had not ended, and no more is claimed of its bytes than `claims`; it is completed then."""
     done = await connection.fetchval(
         """
-        UPDATE upload SET state = 'completed', last_activity = now() WHERE id = $1 AND state IN ('open', 'verifying')
-        RETURNING true
+        UPDATE upload SET state = 'completed', last_activity = now()
+        WHERE id = $1 AND state IN ('open', 'verifying') AND ($2::jsonb IS NULL OR claims = $2) RETURNING true
         """,
         upload,
+        claims,
     )
     return bool(done)
+
+
+async def checksums_of(connection: Connection, object: int) -> dict[str, Checksum]:
+    """What is known of the bytes of an object."""
+    found = await connection.fetchval("SELECT checksums FROM stored_object WHERE id = $1", object)
+    return msgspec.json.decode(found or b"{}", type=dict[str, Checksum])
 
 
 async def fail_upload(

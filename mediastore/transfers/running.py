@@ -39,7 +39,11 @@ class RunningDigests:
     def left(self, upload: UploadRow) -> int:
         """Bytes of its content that are still to be read."""
         running = self._known.get(upload.id)
-        lost = running is None or (running.broken and (running.task is None or running.task.done()))
+        lost = (
+            running is None
+            or not set(upload.algorithms) <= set(running.algorithms)
+            or (running.broken and (running.task is None or running.task.done()))
+        )
         return (upload.size or 0) - (0 if running is None or lost else running.position)
 
     async def catch_up(self, upload: UploadRow, *, within_s: float) -> None:

@@ -46,7 +46,7 @@ class PartSent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     etag: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class UploadComplete(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UploadComplete(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     parts: Annotated[list[PartSent], Meta(max_length=10_000)] | None = None
     """What the answers to the parts said. Left out, the store is asked which parts it has."""
     checksums: Digests = {}
