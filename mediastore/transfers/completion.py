@@ -164,7 +164,8 @@ class Completion:
                 return await self._conclude(upload, store, source, caller=caller, precondition=precondition)
             except SizeMismatch:
                 quick = False  # a store that is slow to see what it was sent: the job looks again before it is believed
-        await self._freeze(upload, precondition=precondition, wait_s=STOPPED_AFTER_S if quick else 0)
+        named = None if store.features.presigned else parts
+        await self._freeze(upload, named=named, precondition=precondition, wait_s=STOPPED_AFTER_S if quick else 0)
         if not quick:
             return None
         try:
@@ -229,12 +230,16 @@ class Completion:
         except (StoreError, MediastoreError) as error:
             await self._again_or_never(upload, error)
 
-    async def _freeze(self, upload: UploadRow, *, precondition: Precondition, wait_s: float) -> None:
-        """Take no more bytes, and leave the rest to a job."""
+    async def _freeze(
+        self, upload: UploadRow, *, named: Mapping[int, str] | None, precondition: Precondition, wait_s: float
+    ) -> None:
+        """Take no more bytes, and leave the rest to a job. Raises `UploadIncomplete` for other parts here than those `named`."""
         if upload.media is None:
             raise UploadEnded(f"the record {upload.pid} is gone", pid=upload.pid)
 
         async def enqueue(connection: Connection) -> None:
+            if named is not None:  # one that was slow may have come since they were looked at
+                _check_named(await part_queries.parts_of(connection, upload.id), named, plan_of(upload).count)
             await self.enqueue(connection, VERIFY, upload.id, memory=upload.store_kind == "memory", wait_s=wait_s)
 
         await self._ledger.verifying(upload.id, upload.media, then=enqueue, precondition=precondition)
@@ -301,9 +306,7 @@ class Completion:
         _check_numbers([part.number for part in there], count)
         if parts is not None:
             _check_numbers(list(parts), count)
-            others = [part.number for part in there if parts[part.number].strip('"') != part_etag(part.object)]
-            if others:
-                raise _incomplete(others, count, "other bytes came last for parts than those with these etags")
+            _check_named(there, parts, count)
         if settled and upload.landing_key is not None:
             whole = [Piece(key=upload.landing_key)]
             return Source(in_place=False, pieces=whole, object=upload.landing, size=upload.size, landed=True)
@@ -480,6 +483,11 @@ def _check_numbers(numbers: Sequence[int], count: int) -> None:
         raise _incomplete(missing, count, "parts are missing")
     if surplus := sorted(set(numbers) - set(range(1, count + 1))):
         raise _incomplete(surplus, count, "parts were named that this upload does not have")
+
+
+def _check_named(there: Sequence[PartRow], named: Mapping[int, str], count: int) -> None:
+    if others := [part.number for part in there if named.get(part.number, "").strip('"') != part_etag(part.object)]:
+        raise _incomplete(others, count, "other bytes came last for parts than those with these etags")
 
 
 def _incomplete(numbers: Sequence[int], count: int, what: str) -> UploadIncomplete:

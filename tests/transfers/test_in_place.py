@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from mediastore.catalog.schemas import Checksum, Media
-from mediastore.transfers.errors import DigestInvalid, DigestMismatch, UploadCut, UploadEnded, UploadInterrupted
+from mediastore.transfers import part_queries
+from mediastore.transfers.errors import DigestInvalid, DigestMismatch, UploadCut, UploadEnded, UploadIncomplete, UploadInterrupted
 from mediastore.transfers.running import RunningDigests
-from mediastore.transfers.schemas import Upload, UploadComplete
+from mediastore.transfers.schemas import PartSent, Upload, UploadComplete
 from stores.errors import StoreUnavailable
 from tests.transfers.test_direct_races import ASKER, CALLER, MIB, Scene, scene
 
@@ -215,6 +216,37 @@ async def test_a_reading_that_fails_while_parts_come_is_done_again(scene: Scene,
             await scene.send(upload, number, content)
         await asyncio.wait_for(failed.wait(), 10)
         await asyncio.sleep(0.05)
+    await is_whole(scene, upload)
+
+
+async def test_a_slow_part_that_comes_while_others_were_named_is_not_taken_for_them(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begun(scene, "named")
+    begun_to_come, go_on = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        begun_to_come.set()
+        await go_on.wait()
+        yield OTHER
+
+    token = (upload.parts[0].url or "").partition("token=")[2]
+    late = asyncio.create_task(scene.services.part_receiver.receive(upload.id, 1, body(), token=token, size=None, digests={}))
+    await asyncio.wait_for(begun_to_come.wait(), 10)
+    sent = [PartSent(number=n, etag=await scene.send(upload, n, content)) for n, content in enumerate(CONTENTS, 1)]
+    is_settled = part_queries.is_settled
+
+    async def and_then(*args: Any) -> bool:
+        go_on.set()
+        await late
+        return await is_settled(*args)
+
+    monkeypatch.setattr(part_queries, "is_settled", and_then)
+    with pytest.raises(UploadIncomplete) as incomplete:
+        await scene.services.direct_uploads.complete(upload.id, UploadComplete(parts=sent), asker=ASKER)
+    assert incomplete.value.fields["missing"] == [1]
+    monkeypatch.undo()
+    await scene.send(upload, 1, CONTENTS[0])
     await is_whole(scene, upload)
 
 
