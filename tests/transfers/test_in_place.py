@@ -250,6 +250,42 @@ async def test_a_slow_part_that_comes_while_others_were_named_is_not_taken_for_t
     await is_whole(scene, upload)
 
 
+async def test_a_writer_that_opens_the_place_when_all_is_purged_and_is_stopped_leaves_nothing(
+    scene: Scene, tmp_path: Path
+) -> None:
+    upload = await begun(scene, "opens-late")
+    begun_to_come, go_on, wrote = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        begun_to_come.set()
+        await go_on.wait()
+        yield b"?" * MIB
+        yield b"?" * MIB  # the first is with its thread now
+        wrote.set()
+        await asyncio.sleep(3600)
+
+    token = (upload.parts[0].url or "").partition("token=")[2]
+    late = asyncio.create_task(scene.services.part_receiver.receive(upload.id, 1, body(), token=token, size=None, digests={}))
+    await asyncio.wait_for(begun_to_come.wait(), 10)
+    for number, content in enumerate(CONTENTS, 1):
+        await scene.send(upload, number, content)
+    assert isinstance(await scene.complete(upload), Media)
+    await scene.clean()
+    go_on.set()
+    await asyncio.wait_for(wrote.wait(), 10)
+    late.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    assert len(files(tmp_path)) == 2, "the bytes that came late"
+    await scene.sql("UPDATE upload_part SET last_activity = now() - interval '9 days'")
+    await scene.clean()
+    later = "UPDATE stored_object SET next_attempt_at = now(), doomed_at = doomed_at - interval '9 days' WHERE state = 'purging'"
+    await scene.sql(later)
+    await scene.clean()
+    assert len(files(tmp_path)) == 1
+    assert await scene.content("opens-late") == b"".join(CONTENTS)
+
+
 async def test_claims_that_come_while_another_call_publishes_are_compared(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = await all_sent(scene, "claimed-meanwhile")
     verified = scene.services.completion._verified
