@@ -115,7 +115,7 @@ class S3Store:
         if bucket is not None:
             await bucket.client.close()
 
-    def write_range(self, key: str, *, offset: int, size: int) -> AbstractAsyncContextManager[Writer]:  # noqa: ARG002
+    def write_range(self, key: str, *, offset: int, size: int) -> AbstractAsyncContextManager[Writer]:  # noqa: ARG002 - as the protocol
         raise FeatureMissing("Objects in S3 are written whole, or in parts", key=key)
 
     @asynccontextmanager

@@ -3,7 +3,7 @@
 Nothing that a client or a store says is taken over unasked. What the store attests counts; everything else is read back.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -36,15 +36,14 @@ from mediastore.transfers.errors import (
     UploadSuperseded,
     UploadTooLarge,
 )
+from mediastore.transfers.gathered import Piece, Source, check_named, check_numbers, incomplete, joined, piece_of
 from mediastore.transfers.ledger import Intent, Ledger, Stored, reason_of
-from mediastore.transfers.part_queries import PartRow
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of
 from mediastore.transfers.running import RunningDigests
 from mediastore.transfers.streaming import compare, store_stream
 from stores.digests import digest_stream
 from stores.errors import ObjectExists, ObjectNotFound, ObjectTooLarge, PartsInvalid, StoreError, UploadNotFound
-from stores.parts import Parts
 from stores.protocol import ObjectInfo, Store
 
 VERIFY = "verify_upload"
@@ -86,36 +85,6 @@ class UploadJob(Struct, frozen=True, kw_only=True):
     """What a job about an upload is told."""
 
     upload: UUID
-
-
-class Piece(Struct, frozen=True, kw_only=True):
-    """The bytes [start, end) of an object; to its end where `end` is None."""
-
-    key: str
-    start: int = 0
-    end: int | None = None
-
-
-class Source(Struct, frozen=True, kw_only=True):
-    """Where the bytes of an upload are: at its key, or in objects of their own that are to be put together."""
-
-    in_place: bool
-    pieces: Sequence["Piece"]
-    info: ObjectInfo | None = None
-    """What the store just said of the object in place."""
-    object: int | None = None
-    """Of the one object that was written by this server, and can become the content as it is."""
-    size: int | None = None
-    """How many bytes of it passed."""
-    digests: Mapping[str, str] = {}
-    """Which this server computed as those bytes came, lower-case hex by algorithm."""
-    landed: bool = False
-    """Whether that one object is the landing, to which the parts came in their places."""
-
-    @property
-    def copied(self) -> bool:
-        """Whether the content is made of them by copying, so that none of them may change meanwhile."""
-        return not self.in_place and self.object is None
 
 
 class Completion:
@@ -239,7 +208,7 @@ class Completion:
 
         async def enqueue(connection: Connection) -> None:
             if named is not None:  # one that was slow may have come since they were looked at
-                _check_named(await part_queries.parts_of(connection, upload.id), named, plan_of(upload).count)
+                check_named(await part_queries.parts_of(connection, upload.id), named, plan_of(upload).count)
             await self.enqueue(connection, VERIFY, upload.id, memory=upload.store_kind == "memory", wait_s=wait_s)
 
         await self._ledger.verifying(upload.id, upload.media, then=enqueue, precondition=precondition)
@@ -294,7 +263,7 @@ class Completion:
         try:
             info = await store.head(key)
         except ObjectNotFound as error:
-            raise _incomplete([1], 1, "no bytes have come yet") from error
+            raise incomplete([1], 1, "no bytes have come yet") from error
         return Source(in_place=upload.landing_key is None, pieces=[Piece(key=key)], info=info)
 
     async def _gather_here(self, upload: UploadRow, parts: Mapping[int, str] | None) -> Source:
@@ -303,14 +272,14 @@ class Completion:
             settled = await part_queries.is_settled(connection, upload.id)
         plan = plan_of(upload)
         count = plan.count
-        _check_numbers([part.number for part in there], count)
+        check_numbers([part.number for part in there], count)
         if parts is not None:
-            _check_numbers(list(parts), count)
-            _check_named(there, parts, count)
+            check_numbers(list(parts), count)
+            check_named(there, parts, count)
         if settled and upload.landing_key is not None:
             whole = [Piece(key=upload.landing_key)]
             return Source(in_place=False, pieces=whole, object=upload.landing, size=upload.size, landed=True)
-        pieces = [_piece(upload, part, plan) for part in there]
+        pieces = [piece_of(upload, part, plan) for part in there]
         if count > 1:
             return Source(in_place=False, pieces=pieces)
         digests = msgspec.json.decode(there[0].checksums, type=dict[str, str])
@@ -321,7 +290,7 @@ class Completion:
         if upload.s3_upload_id is None:
             raise UploadEnded("the store was never told of this upload; begin again", pid=upload.pid)
         if parts is not None:
-            _check_numbers(list(parts), plan.count)
+            check_numbers(list(parts), plan.count)
         try:
             there = {part.number: part for part in await store.list_parts(upload.key, upload.s3_upload_id)}
         except UploadNotFound:
@@ -330,10 +299,10 @@ class Completion:
             if info is None:
                 raise
             return info  # of whichever size: nothing else can be at this key, and a store may be slow to tell it
-        _check_numbers(list(there), plan.count)
+        check_numbers(list(there), plan.count)
         wrong = [number for number in range(1, plan.count + 1) if there[number].size != plan.span(number)[1]]
         if wrong:
-            raise _incomplete(wrong, plan.count, "parts of another size than planned came")
+            raise incomplete(wrong, plan.count, "parts of another size than planned came")
         chosen = parts or {number: part.etag for number, part in there.items()}
         return await store.complete_multipart(upload.key, upload.s3_upload_id, list(chosen.items()), size=upload.size)
 
@@ -391,7 +360,7 @@ class Completion:
                 written = await store_stream(
                     store,
                     upload.key,
-                    _joined(store, source.pieces),
+                    joined(store, source.pieces),
                     algorithms=upload.algorithms,
                     size=upload.size,
                     claimed=upload.claimed,
@@ -462,11 +431,6 @@ def _unless_newer(version: int) -> Precondition:
     return check
 
 
-def part_etag(object: int) -> str:
-    """The entity tag of a part that came to this server, without quotes."""
-    return f"part-{object}"
-
-
 def ended(upload: UploadRow) -> MediastoreError:
     """Why an upload that has ended can't go on."""
     if upload.problem is not None:
@@ -477,39 +441,8 @@ def ended(upload: UploadRow) -> MediastoreError:
     return UploadEnded(f"this upload has ended: {upload.reason}; begin another one", pid=upload.pid, reason=upload.reason)
 
 
-def _check_numbers(numbers: Sequence[int], count: int) -> None:
-    missing = sorted(set(range(1, count + 1)) - set(numbers))
-    if missing:
-        raise _incomplete(missing, count, "parts are missing")
-    if surplus := sorted(set(numbers) - set(range(1, count + 1))):
-        raise _incomplete(surplus, count, "parts were named that this upload does not have")
-
-
-def _check_named(there: Sequence[PartRow], named: Mapping[int, str], count: int) -> None:
-    if others := [part.number for part in there if named.get(part.number, "").strip('"') != part_etag(part.object)]:
-        raise _incomplete(others, count, "other bytes came last for parts than those with these etags")
-
-
-def _incomplete(numbers: Sequence[int], count: int, what: str) -> UploadIncomplete:
-    shown = ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
-    return UploadIncomplete(f"{what}: {shown} of {count}", missing=list(numbers[:1000]))
-
-
 async def _found(store: Store, key: str) -> ObjectInfo | None:
     try:
         return await store.head(key)
     except ObjectNotFound:
         return None
-
-
-def _piece(upload: UploadRow, part: PartRow, plan: Parts) -> Piece:
-    if not part.in_place or upload.landing_key is None:
-        return Piece(key=part.key)
-    offset, size = plan.span(part.number)
-    return Piece(key=upload.landing_key, start=offset, end=offset + size)
-
-
-async def _joined(store: Store, pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        async for chunk in store.read(piece.key, start=piece.start, end=piece.end):
-            yield chunk

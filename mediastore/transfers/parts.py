@@ -15,7 +15,7 @@ from mediastore.database import Database
 from mediastore.placement import objects
 from mediastore.placement.registry import Registry
 from mediastore.transfers import part_queries, queries
-from mediastore.transfers.completion import ARRIVED, Completion, ended, part_etag
+from mediastore.transfers.completion import ARRIVED, Completion, ended
 from mediastore.transfers.errors import (
     DigestInvalid,
     DirectUnavailable,
@@ -25,6 +25,7 @@ from mediastore.transfers.errors import (
     UploadExpired,
     UploadUnknown,
 )
+from mediastore.transfers.gathered import part_etag
 from mediastore.transfers.ledger import Ledger, reason_of
 from mediastore.transfers.queries import UploadRow
 from mediastore.transfers.requests import plan_of

@@ -323,12 +323,8 @@ def test_errors_reach_whoever_waits_in_another_process(error: ClientError) -> No
     assert (str(there), vars(there)) == (str(error), vars(error))
 
 
-@pytest.mark.parametrize("store", ["local", "bucket"])
-def test_a_put_that_was_killed_sends_only_what_is_missing(
-    client: Client, server: Server, stores: None, tmp_path: Path, store: str
-) -> None:
-    source, pid, size = tmp_path / "large", f"killed/{store}", 160 * MIB
-    source.write_bytes(os.urandom(size))
+def kill_half_way(server: Server, source: Path, pid: str, store: str) -> None:
+    """Another process puts the file, and is killed when half of it is sent."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.client.put_process", server.url, server.token(), str(source), pid, store],
         cwd=ROOT,
@@ -337,6 +333,15 @@ def test_a_put_that_was_killed_sends_only_what_is_missing(
         assert process.stdout is not None
         assert process.stdout.readline() == b"half-way\n"
         process.kill()
+
+
+@pytest.mark.parametrize("store", ["local", "bucket"])
+def test_a_put_that_was_killed_sends_only_what_is_missing(
+    client: Client, server: Server, stores: None, tmp_path: Path, store: str
+) -> None:
+    source, pid, size = tmp_path / "large", f"killed/{store}", 160 * MIB
+    source.write_bytes(os.urandom(size))
+    kill_half_way(server, source, pid, store)
     seen: list[tuple[int, int]] = []
     media = client.put(source, pid, store=store, on_progress=lambda *at: seen.append(at))
     assert seen[1][0] > size / 4, "what was there was not sent again"
@@ -353,14 +358,7 @@ def test_a_file_that_only_looks_like_the_one_of_a_killed_put_is_sent_whole(
     source, pid, size = tmp_path / "large", f"looks-alike/{store}", 100 * MIB
     source.write_bytes(os.urandom(size))
     times = source.stat()
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.client.put_process", server.url, server.token(), str(source), pid, store],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"half-way\n"
-        process.kill()
+    kill_half_way(server, source, pid, store)
     source.write_bytes(os.urandom(size))
     os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     seen: list[tuple[int, int]] = []
