@@ -11,9 +11,10 @@ DatabaseError
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TypeAlias
 
@@ -64,8 +65,16 @@ class ConstraintViolated(DatabaseError):
         self.constraint = constraint
 
 
+IDLE_S = 300
+"""A connection that nobody used for so long is not trusted: a firewall may have forgotten it without telling."""
+
+
 class Database:
-    """The pool. Sessions carry no state of ours (no SET, LISTEN or session locks), so handing one back costs no round trip."""
+    """The pool. Sessions carry no state of ours (no SET, LISTEN or session locks), so handing one back costs no round trip.
+
+    Nor does it cost the pool's book-keeping, which takes about as long as asking for a record: what comes back stays at hand for
+    whoever comes next, and goes to the pool only where somebody waits there.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10, wait_s: float = 5, query_timeout_s: float = 15) -> None:
         self._url = url
@@ -73,6 +82,9 @@ class Database:
         self._wait_s = wait_s
         self._query_timeout_s = query_timeout_s
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._at_hand: list[tuple[PoolConnectionProxy[asyncpg.Record], float]] = []
+        """Connections, and since when each is idle; the last used comes last."""
+        self._waiting = 0
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
@@ -100,6 +112,9 @@ class Database:
         """Close the pool, waiting a little for what still runs."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
+            at_hand, self._at_hand = self._at_hand, []
+            for connection, _ in at_hand:
+                await pool.release(connection)
             try:
                 await asyncio.wait_for(pool.close(), timeout=5)
             except TimeoutError:
@@ -127,15 +142,32 @@ class Database:
 
     async def borrow(self) -> "PoolConnectionProxy[asyncpg.Record]":
         """A connection of the pool, which `give_back` takes again."""
+        while self._at_hand:
+            connection, since = self._at_hand.pop()
+            with suppress(asyncpg.InterfaceError):  # see give_back
+                if not connection.is_closed() and monotonic() - since < IDLE_S:
+                    return connection
+                connection.terminate()
         if self._pool is None:
             await self.open()
         if self._pool is None:
             raise DatabaseUnavailable("the server is stopping")
-        # A time limit costs as much as the rest, so it is set only where there is something to wait for.
-        with translated():
-            return await self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._wait_s)
+        self._waiting += 1
+        try:
+            with translated():
+                return await self._pool.acquire(timeout=self._wait_s)
+        finally:
+            self._waiting -= 1
 
     async def give_back(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        with suppress(asyncpg.InterfaceError):  # asyncpg has closed it, and taken it back by itself
+            if self._waiting == 0 and self._pool is not None and not connection.is_in_transaction():
+                self._at_hand.append((connection, monotonic()))
+                return
+        await self.put_down(connection)
+
+    async def put_down(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        """Give it to the pool, which looks whether it still can be used."""
         if self._pool is not None:
             await self._pool.release(connection)
 
@@ -158,7 +190,7 @@ class Borrowed:
             return
         with translated():
             try:
-                await self._database.give_back(self._connection)
+                await self._database.put_down(self._connection)
             finally:
                 raise error
 
