@@ -1,5 +1,6 @@
 """What the S3 store and its writers share: the client, the bucket, and reading what the server says of an object."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from stores.s3_errors import translated
 LOOKS_S = (0.0, 0.1, 0.4, 1.5)
 """Waits before each look at a committed object, because some stores show it late or with an old size at first."""
 
+SPARE_PARTS = 4
+
 
 class S3Bucket:
     """One bucket, below one prefix, by one aiobotocore client."""
@@ -25,6 +28,8 @@ class S3Bucket:
         self.prefix = prefix
         self.checksums = checksums
         self.conditional_writes = conditional_writes
+        self.spare_parts = asyncio.Semaphore(SPARE_PARTS)
+        """Parts that may be in memory beside the two of each transfer."""
 
     def request(self, key: str) -> dict[str, Any]:
         """The parameters that every request for this object has. Raises `KeyInvalid`."""

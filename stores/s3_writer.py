@@ -4,8 +4,10 @@ import asyncio
 import base64
 import logging
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import google_crc32c
@@ -19,7 +21,7 @@ from stores.errors import (
     StoreUnavailable,
     UploadNotFound,
 )
-from stores.parts import MAX_PARTS, check_size
+from stores.parts import MAX_PARTS, MIN_PART, check_size
 from stores.protocol import ObjectInfo, OnUploadId
 from stores.s3_bucket import LOOKS_S, S3Bucket
 from stores.s3_errors import translated
@@ -31,8 +33,15 @@ _MARK = "mediastore-write"
 """User metadata naming the write that made an object, so that a lost answer can be told from another's object."""
 
 
+_MOST_UNDER_WAY = 3
+
+
 class S3Writer:
-    """One part is sent while the next fills, so that a transfer needs the memory of two parts."""
+    """One part is sent while the next fills, so that a transfer needs the memory of two parts.
+
+    Where the bytes come faster than one connection takes them, more parts are under way at once, as long as the bucket has
+    memory to spare for them.
+    """
 
     def __init__(
         self, bucket: S3Bucket, key: str, *, size: int | None, media_type: str | None, on_upload_id: OnUploadId | None
@@ -45,13 +54,16 @@ class S3Writer:
         self._mark = secrets.token_hex(16)
         self._filling = PartBuffer()
         self._filling.begin(self._plan.part_bytes(1))
-        self._in_flight = PartBuffer()
+        self._empty: list[PartBuffer] = []
+        self._under_way: deque[tuple[asyncio.Task[None], PartBuffer]] = deque()
+        self._spared = 0
+        """Parts that are under way beside the one that every transfer may have."""
+        self._number = 0
         self._size = 0
         self._checksum = 0
         self._parts: list[dict[str, Any]] = []
         self._beginning: asyncio.Task[str] | None = None
         self._upload_id: str | None = None
-        self._sending: asyncio.Task[None] | None = None
         self._committing = False
         self._finished = False
 
@@ -74,23 +86,28 @@ class S3Writer:
             info = await self._settle(self._put)
         else:
             await self._send_part()
-            await self._sent()
+            await self._sent(down_to=0)
             info = await self._settle(self._complete)
         self._finished = True
         return info
 
     async def close(self) -> None:
         """Abort what was not committed. Raises nothing: an upload that can't be aborted is logged, and `list_uploads` has it."""
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.wait([self._sending])
-            if not self._sending.cancelled():
-                self._sending.exception()
+        if sending := [task for task, _ in self._under_way]:
+            for task in sending:
+                task.cancel()
+            await asyncio.wait(sending)
+            for task in sending:
+                if not task.cancelled():
+                    task.exception()
         if self._beginning is not None:
             await asyncio.wait([self._beginning])
             self._beginning.exception()
-        self._filling.release()
-        self._in_flight.release()
+        for buffer in (self._filling, *self._empty, *(buffer for _, buffer in self._under_way)):
+            buffer.release()
+        while self._spared:
+            self._spared -= 1
+            self._bucket.spare_parts.release()
         if self._finished or self._upload_id is None:
             return
         try:
@@ -118,23 +135,38 @@ class S3Writer:
         request = self._bucket.request(self._key) | self._bucket.condition()
         with self._begun_here():
             await self._bucket.client.complete_multipart_upload(
-                UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}, **request
+                UploadId=self._upload_id, MultipartUpload={"Parts": sorted(self._parts, key=itemgetter("PartNumber"))}, **request
             )
 
     async def _send_part(self) -> None:
         upload_id = await self._begun()
-        await self._sent()
-        number = len(self._parts) + 1
+        number = self._number + 1
         if number > MAX_PARTS:
             raise ObjectTooLarge(f"An S3 object has {MAX_PARTS} parts at most; declare the size before writing", key=self._key)
-        self._in_flight, self._filling = self._filling, self._in_flight
+        await self._sent(down_to=await self._at_once(number) - 1)
+        self._number, part = number, self._filling
+        self._under_way.append((asyncio.create_task(self._upload_part(upload_id, number, part)), part))
+        self._filling = self._empty.pop() if self._empty else PartBuffer()
         self._filling.begin(self._plan.part_bytes(min(number + 1, MAX_PARTS)))
-        self._sending = asyncio.create_task(self._upload_part(upload_id, number, self._in_flight))
 
-    async def _sent(self) -> None:
-        """Wait for the part under way; raises what went wrong with it, each time."""
-        if self._sending is not None:
-            await self._sending
+    async def _at_once(self, number: int) -> int:
+        """How many parts may be under way with this one."""
+        if self._plan.part_bytes(number) > MIN_PART:
+            return 1
+        under_way = sum(not task.done() for task, _ in self._under_way)
+        # Taken only when it is waited for, so that slow transfers leave it to those that can use it.
+        if self._spared < under_way < _MOST_UNDER_WAY and not self._bucket.spare_parts.locked():
+            await self._bucket.spare_parts.acquire()
+            self._spared += 1
+        return 1 + self._spared
+
+    async def _sent(self, *, down_to: int) -> None:
+        """Wait until no more parts than that are under way, oldest first; raises what went wrong with one, each time."""
+        while len(self._under_way) > down_to:
+            task, part = self._under_way[0]
+            await task
+            self._under_way.popleft()
+            self._empty.append(part)
 
     async def _begun(self) -> str:
         if self._beginning is None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from stores.config import S3Access
 from stores.conformance import MIB
-from stores.conformance_steps import listed, open_uploads, put, resident_bytes, some_bytes
+from stores.conformance_steps import get, listed, open_uploads, put, resident_bytes, some_bytes
 from stores.errors import FeatureMissing, ObjectNotFound, ObjectTooLarge, StoreAccessDenied, StoreMisconfigured, StoreUnavailable
 from stores.parts import MAX_OBJECT, MAX_PART, MAX_PARTS, MIN_PART
 from stores.s3 import S3Store
-from stores.s3_bucket import _object_info
+from stores.s3_bucket import SPARE_PARTS, _object_info
 from stores.s3_parts import PartPlan
 
 
@@ -195,7 +195,81 @@ async def test_memory_of_many_transfers_at_once_stays_bounded(store: S3Store) ->
     await put(store, "warm", piece * 6)
     before = peak = resident_bytes()
     await asyncio.gather(*(transfer(number) for number in range(8)))
-    assert peak - before < 8 * 12 * MIB
+    assert peak - before < 8 * 12 * MIB + SPARE_PARTS * MIN_PART
+
+
+class Slowed:
+    """Part uploads as they are, each a moment later, the earlier the longer: they end in another order than they began."""
+
+    def __init__(self, store: S3Store, *, fails: int | None = None) -> None:
+        self._upload_part = store._opened().client.upload_part
+        self._fails = fails
+        self._under_way = self.most = 0
+        self.several = asyncio.Event()
+
+    async def __call__(self, *, PartNumber: int, **request: Any) -> Any:  # noqa: N803 - as S3 names it
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        if self._under_way > 1:
+            self.several.set()
+        try:
+            await asyncio.sleep(max(0.05, 0.4 - 0.1 * PartNumber))
+            if PartNumber == self._fails:
+                raise TimeoutError
+            return await self._upload_part(PartNumber=PartNumber, **request)
+        finally:
+            self._under_way -= 1
+
+
+def spare_parts(store: S3Store) -> int:
+    return store._opened().spare_parts._value
+
+
+async def test_parts_go_at_once_where_bytes_come_fast(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowed = Slowed(store)
+    monkeypatch.setattr(store._opened().client, "upload_part", slowed)
+    await put(store, "k", some_bytes(33 * MIB))
+    assert slowed.most == 3
+    assert await get(store, "k") == some_bytes(33 * MIB)
+    assert spare_parts(store) == SPARE_PARTS
+
+
+async def test_parts_of_many_transfers_share_what_memory_is_spare(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowed = Slowed(store)
+    monkeypatch.setattr(store._opened().client, "upload_part", slowed)
+    await asyncio.gather(*(put(store, f"{number}", some_bytes(22 * MIB, seed=number)) for number in range(6)))
+    assert 6 < slowed.most <= 6 + SPARE_PARTS
+    for number in range(6):
+        assert await get(store, f"{number}") == some_bytes(22 * MIB, seed=number)
+    assert spare_parts(store) == SPARE_PARTS
+
+
+@pytest.mark.parametrize("fails", [1, 2, 4])
+async def test_h11_a_part_that_fails_beside_others_leaves_nothing(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    monkeypatch.setattr(store._opened().client, "upload_part", Slowed(store, fails=fails))
+    with pytest.raises(StoreUnavailable):
+        await put(store, "k", some_bytes(33 * MIB))
+    assert await listed(store) == []
+    assert await open_uploads(store) == []
+    assert spare_parts(store) == SPARE_PARTS
+
+
+async def test_h11_a_transfer_that_is_cancelled_with_parts_under_way_leaves_nothing(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowed = Slowed(store)
+    monkeypatch.setattr(store._opened().client, "upload_part", slowed)
+    transfer = asyncio.create_task(put(store, "k", some_bytes(33 * MIB)))
+    await slowed.several.wait()
+    assert spare_parts(store) < SPARE_PARTS
+    transfer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await transfer
+    assert await listed(store) == []
+    assert await open_uploads(store) == []
+    assert spare_parts(store) == SPARE_PARTS
 
 
 async def test_a_presigned_url_lives_a_week_at_most(store: S3Store) -> None:
