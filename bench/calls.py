@@ -101,7 +101,7 @@ def whole(data: bytes) -> bool:
 def answer_bytes(data: bytes) -> int:
     """Length of the answer that begins so, head and body."""
     head = data.index(END_OF_HEAD)
-    start = data.lower().index(b"content-length:", 0, head) + 15
+    start = data[:head].lower().index(b"content-length:") + 15
     return head + 4 + int(data[start : data.index(b"\r\n", start)])
 
 

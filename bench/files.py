@@ -19,8 +19,8 @@ DELETION_TIMEOUT_S = 60
 
 def download_file(parts: Parts, *, size: int, connections: int, times: int, rounds: int) -> tuple[float, float]:
     """MiB a second, against pathsend of the same file."""
-    folder = store_folder(parts)
-    port, token, path = port_of(parts.server.url), parts.token, f"/api/v1/content/download-{size}"
+    folder, pid = store_folder(parts), f"download-{size}-{connections}"
+    port, token, path = port_of(parts.server.url), parts.token, f"/api/v1/content/{pid}"
     parts.in_client(upload, port, [request_bytes("PUT", f"{path}?store={STORE}", token=token, length=size)], size=size)
     [file] = [found for found in folder.rglob("*") if found.is_file() and found.stat().st_size == size]
     floor_port = parts.floor("file_sent", {"BENCH_FILE": str(file)})
@@ -34,7 +34,7 @@ def download_file(parts: Parts, *, size: int, connections: int, times: int, roun
     sides = partial(measured, port, ours), partial(measured, floor_port, floor)
     interleaved(1, *sides)
     value, least = interleaved(rounds, *sides)
-    remove(parts, f"download-{size}", folder, size=size)
+    remove(parts, pid, folder, size=size)
     return value, least
 
 
@@ -113,7 +113,14 @@ FILE_ROWS = [
         name="download_1mib",
         unit="MiB/s",
         target=0.85,
-        measure=partial(download_file, size=MIB, connections=4, times=250, rounds=7),
+        measure=partial(download_file, size=MIB, connections=1, times=250, rounds=15),
+    ),
+    Row(
+        name="download_1mib_16_at_once",
+        unit="MiB/s",
+        target=0.7,
+        measure=partial(download_file, size=MIB, connections=16, times=60, rounds=9),
+        long=True,
     ),
     Row(
         name="download_1gib",

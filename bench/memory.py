@@ -31,12 +31,12 @@ def growth(
     server = _server(parts)
     if store == S3:
         s3_store(parts, server)
-    names = [f"memory-{direction}-{store}-{number}" for number in range(transfers)]
+    names = [f"memory-{direction}-{store}-{size}-{number}" for number in range(transfers)]
     if direction == "download":
         _upload(parts, server, names, token=server.token(), store=store, size=size)
         server.stop()
         server.start()
-    small = [f"memory-small-{direction}-{store}"]
+    small = [f"memory-small-{direction}-{store}-{size}"]
     token = server.token()  # before the watch: checking a password takes 64 MiB for a moment
     _upload(parts, server, small, token=token, store=store, size=MIB)
     _download(parts, server, small, token=token, size=MIB)

@@ -136,6 +136,6 @@ async def keys(url: str) -> set[str]:
 
 
 S3_ROWS = [
-    Row(name="s3_upload_1gib", unit="MiB/s", target=0.7, measure=partial(upload_s3, size=GIB, rounds=3)),
-    Row(name="s3_download_1gib", unit="MiB/s", target=0.7, measure=partial(download_s3, size=GIB, rounds=3)),
+    Row(name="s3_upload_1gib", unit="MiB/s", target=0.7, measure=partial(upload_s3, size=GIB, rounds=5)),
+    Row(name="s3_download_1gib", unit="MiB/s", target=0.7, measure=partial(download_s3, size=GIB, rounds=7)),
 ]
