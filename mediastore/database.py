@@ -82,8 +82,9 @@ class Database:
         self._wait_s = wait_s
         self._query_timeout_s = query_timeout_s
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._closing: asyncpg.Pool[asyncpg.Record] | None = None
         self._at_hand: list[tuple[PoolConnectionProxy[asyncpg.Record], float]] = []
-        """Connections, and since when each is idle; the last used comes last."""
+        """Connections, and since when each is idle; the last used is the last."""
         self._waiting = 0
         self._opening = asyncio.Lock()
 
@@ -109,11 +110,12 @@ class Database:
                     )
 
     async def close(self) -> None:
-        """Close the pool, waiting a little for what still runs."""
+        """Close the pool, waiting a little for what still runs. What asks for a connection from now on is refused."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            at_hand, self._at_hand = self._at_hand, []
-            for connection, _ in at_hand:
+            self._closing = pool
+            while self._at_hand:
+                connection, _ = self._at_hand.pop()
                 await pool.release(connection)
             try:
                 await asyncio.wait_for(pool.close(), timeout=5)
@@ -141,17 +143,15 @@ class Database:
             return set(migration_ids()) <= set(await _applied(connection))
 
     async def borrow(self) -> "PoolConnectionProxy[asyncpg.Record]":
-        """A connection of the pool, which `give_back` takes again."""
-        while self._at_hand:
-            connection, since = self._at_hand.pop()
-            with suppress(asyncpg.InterfaceError):  # see give_back
-                if not connection.is_closed() and monotonic() - since < IDLE_S:
-                    return connection
-                connection.terminate()
-        if self._pool is None:
+        """A connection of the pool, for `give_back` or `put_down`. After that it is somebody else's: nobody may keep it."""
+        if self._pool is None and self._closing is None:
             await self.open()
         if self._pool is None:
             raise DatabaseUnavailable("the server is stopping")
+        while self._at_hand:
+            connection, since = self._at_hand.pop()
+            if not _let_go_of_old(connection, since):
+                return connection
         self._waiting += 1
         try:
             with translated():
@@ -160,16 +160,28 @@ class Database:
             self._waiting -= 1
 
     async def give_back(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        """After what went well: it stays at hand, unless somebody waits for the pool."""
         with suppress(asyncpg.InterfaceError):  # asyncpg has closed it, and taken it back by itself
             if self._waiting == 0 and self._pool is not None and not connection.is_in_transaction():
                 self._at_hand.append((connection, monotonic()))
+                if _let_go_of_old(*self._at_hand[0]):  # of a crowd that has gone
+                    self._at_hand.pop(0)
                 return
         await self.put_down(connection)
 
     async def put_down(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
         """Give it to the pool, which looks whether it still can be used."""
-        if self._pool is not None:
-            await self._pool.release(connection)
+        if (pool := self._pool or self._closing) is not None:
+            await pool.release(connection)
+
+
+def _let_go_of_old(connection: "PoolConnectionProxy[asyncpg.Record]", since: float) -> bool:
+    """Whether it is closed, or was idle for too long and is closed now."""
+    with suppress(asyncpg.InterfaceError):  # as above
+        if not connection.is_closed() and monotonic() - since < IDLE_S:
+            return False
+        connection.terminate()
+    return True
 
 
 class Borrowed:

@@ -11,7 +11,7 @@ _PARTS_PER_SIZE = 950
 
 
 class PartPlan:
-    """The sizes of the parts, at most two of which are in memory at once."""
+    """The sizes of the parts, some of which are in memory at once."""
 
     def __init__(self, size: int | None) -> None:
         """Raises `ObjectTooLarge` for a size that no S3 object can have."""

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import logging
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
@@ -55,7 +54,7 @@ class S3Writer:
         self._filling = PartBuffer()
         self._filling.begin(self._plan.part_bytes(1))
         self._empty: list[PartBuffer] = []
-        self._under_way: deque[tuple[asyncio.Task[None], PartBuffer]] = deque()
+        self._under_way: dict[asyncio.Task[None], PartBuffer] = {}
         self._spared = 0
         """Parts that are under way beside the one that every transfer may have."""
         self._number = 0
@@ -64,50 +63,50 @@ class S3Writer:
         self._parts: list[dict[str, Any]] = []
         self._beginning: asyncio.Task[str] | None = None
         self._upload_id: str | None = None
-        self._committing = False
+        self._ended = False
+        """No more bytes are taken."""
+        self._closed = False
         self._finished = False
 
     async def append(self, chunks: Sequence[bytes]) -> None:
-        self._refuse_after_commit()
-        for chunk in chunks:
-            self._size = check_size(self._size + len(chunk))
-            self._checksum = google_crc32c.extend(self._checksum, chunk)
-            start = 0
-            while start < len(chunk):
-                # Only when more bytes come: exactly one part is sent as a single request.
-                if self._filling.full:
-                    await self._send_part()
-                start = self._filling.take(chunk, start=start)
+        self._refuse_after_end()
+        try:
+            for chunk in chunks:
+                await self._take(chunk)
+        except asyncio.CancelledError:
+            self._ended = True  # half a chunk was taken
+            raise
 
     async def commit(self) -> ObjectInfo:
-        self._refuse_after_commit()
-        self._committing = True
+        self._refuse_after_end()
+        self._ended = True
         if self._beginning is None:
             info = await self._settle(self._put)
         else:
             await self._send_part()
-            await self._sent(down_to=0)
+            while self._under_way:
+                await self._one_sent()
             info = await self._settle(self._complete)
         self._finished = True
         return info
 
     async def close(self) -> None:
         """Abort what was not committed. Raises nothing: an upload that can't be aborted is logged, and `list_uploads` has it."""
-        if sending := [task for task, _ in self._under_way]:
-            for task in sending:
-                task.cancel()
-            await asyncio.wait(sending)
-            for task in sending:
-                if not task.cancelled():
-                    task.exception()
+        self._closed = True
+        for task in self._under_way:
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        for task in self._under_way:
+            if not task.cancelled():
+                task.exception()
         if self._beginning is not None:
             await asyncio.wait([self._beginning])
             self._beginning.exception()
-        for buffer in (self._filling, *self._empty, *(buffer for _, buffer in self._under_way)):
+        for buffer in (self._filling, *self._empty, *self._under_way.values()):
             buffer.release()
         while self._spared:
-            self._spared -= 1
-            self._bucket.spare_parts.release()
+            self._give_back()
         if self._finished or self._upload_id is None:
             return
         try:
@@ -115,9 +114,19 @@ class S3Writer:
         except StoreError as error:
             _LOG.warning("A multipart upload stays open at %r: %s", self._key, error.message)
 
-    def _refuse_after_commit(self) -> None:
-        if self._committing:
+    def _refuse_after_end(self) -> None:
+        if self._ended:
             raise StoreUnavailable("This write was committed, or failed to be; begin another", key=self._key)
+
+    async def _take(self, chunk: bytes) -> None:
+        self._size = check_size(self._size + len(chunk))
+        self._checksum = google_crc32c.extend(self._checksum, chunk)
+        start = 0
+        while start < len(chunk):
+            # Only when more bytes come: exactly one part is sent as a single request.
+            if self._filling.full:
+                await self._send_part()
+            start = self._filling.take(chunk, start=start)
 
     def _headers(self) -> dict[str, Any]:
         """What makes the object, in one request or in parts."""
@@ -140,33 +149,46 @@ class S3Writer:
 
     async def _send_part(self) -> None:
         upload_id = await self._begun()
+        if self._closed:
+            raise StoreUnavailable("The write was given up before its end", key=self._key)
         number = self._number + 1
         if number > MAX_PARTS:
             raise ObjectTooLarge(f"An S3 object has {MAX_PARTS} parts at most; declare the size before writing", key=self._key)
-        await self._sent(down_to=await self._at_once(number) - 1)
-        self._number, part = number, self._filling
-        self._under_way.append((asyncio.create_task(self._upload_part(upload_id, number, part)), part))
+        while not await self._has_room(number):
+            await self._one_sent()
+        self._number = number
+        self._under_way[asyncio.create_task(self._upload_part(upload_id, number, self._filling))] = self._filling
         self._filling = self._empty.pop() if self._empty else PartBuffer()
         self._filling.begin(self._plan.part_bytes(min(number + 1, MAX_PARTS)))
 
-    async def _at_once(self, number: int) -> int:
-        """How many parts may be under way with this one."""
+    async def _has_room(self, number: int) -> bool:
+        """Whether one more part may be under way, be it with a part to spare, which is taken then."""
+        self._collect()
+        while self._spared > len(self._under_way):  # others can use what this transfer is too slow for
+            self._give_back()
+            if self._empty:
+                self._empty.pop().release()
         if self._plan.part_bytes(number) > MIN_PART:
-            return 1
-        under_way = sum(not task.done() for task, _ in self._under_way)
-        # Taken only when it is waited for, so that slow transfers leave it to those that can use it.
-        if self._spared < under_way < _MOST_UNDER_WAY and not self._bucket.spare_parts.locked():
-            await self._bucket.spare_parts.acquire()
+            return not self._under_way
+        spare = self._bucket.spare_parts
+        if self._spared < len(self._under_way) < _MOST_UNDER_WAY and not spare.locked():
+            await spare.acquire()  # at once, as it is not locked
             self._spared += 1
-        return 1 + self._spared
+        return len(self._under_way) <= self._spared
 
-    async def _sent(self, *, down_to: int) -> None:
-        """Wait until no more parts than that are under way, oldest first; raises what went wrong with one, each time."""
-        while len(self._under_way) > down_to:
-            task, part = self._under_way[0]
-            await task
-            self._under_way.popleft()
-            self._empty.append(part)
+    def _give_back(self) -> None:
+        self._spared -= 1
+        self._bucket.spare_parts.release()
+
+    async def _one_sent(self) -> None:
+        """Wait for a part that is under way; raises what went wrong with one, each time."""
+        await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        self._collect()
+
+    def _collect(self) -> None:
+        for task in [task for task in self._under_way if task.done()]:
+            task.result()
+            self._empty.append(self._under_way.pop(task))
 
     async def _begun(self) -> str:
         if self._beginning is None:

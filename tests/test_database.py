@@ -88,6 +88,30 @@ async def test_one_that_was_idle_for_long_is_not_trusted(
     assert await others(database, database_url) <= 2  # one in the place of each, and asyncpg keeps one ready
 
 
+async def test_what_a_crowd_left_is_closed_one_after_the_other(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IDLE_S", 0.3)
+    held = [await database.borrow() for _ in range(3)]
+    for connection in held:
+        await database.give_back(connection)
+    for _ in range(6):
+        await backend(database)
+        await asyncio.sleep(0.1)
+    assert await others(database, database_url) == 1
+
+
+async def test_a_crowd_that_comes_before_the_pool_is_open_is_served(database_url: str) -> None:
+    database = Database(database_url, pool_size=1, wait_s=1)
+
+    async def use() -> None:
+        async with database.connection():
+            pass
+
+    await asyncio.gather(*(use() for _ in range(50)))
+    await database.close()
+
+
 async def test_a_transaction_that_was_left_open_is_not_handed_on(database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute("BEGIN")
@@ -115,3 +139,22 @@ async def test_closing_leaves_no_connection_behind(database: Database, database_
     await asyncio.wait_for(database.close(), timeout=2)
     await asyncio.sleep(0.2)
     assert await others(database, database_url) == 0
+
+
+async def test_closing_waits_for_what_runs_and_no_longer(database: Database, database_url: str) -> None:
+    await asyncio.gather(*(backend(database) for _ in range(20)))
+
+    async def long() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("CREATE TABLE last (done int)")
+            await connection.execute("SELECT pg_sleep(0.3)")
+
+    running = asyncio.create_task(long())
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(database.close(), timeout=2)
+    await running
+    with pytest.raises(DatabaseUnavailable, match="stopping"):
+        await backend(database)
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT to_regclass('last')") is not None
+    await connection.close()

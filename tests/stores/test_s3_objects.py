@@ -1,7 +1,7 @@
 """What is S3's own: parts, checksums, bulk deletion, pages, buckets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from stores.conformance import MIB
 from stores.conformance_steps import get, listed, open_uploads, put, resident_bytes, some_bytes
 from stores.errors import FeatureMissing, ObjectNotFound, ObjectTooLarge, StoreAccessDenied, StoreMisconfigured, StoreUnavailable
 from stores.parts import MAX_OBJECT, MAX_PART, MAX_PARTS, MIN_PART
+from stores.protocol import Writer
 from stores.s3 import S3Store
 from stores.s3_bucket import SPARE_PARTS, _object_info
 from stores.s3_parts import PartPlan
@@ -201,9 +202,11 @@ async def test_memory_of_many_transfers_at_once_stays_bounded(store: S3Store) ->
 class Slowed:
     """Part uploads as they are, each a moment later, the earlier the longer: they end in another order than they began."""
 
-    def __init__(self, store: S3Store, *, fails: int | None = None) -> None:
+    def __init__(self, store: S3Store, *, fails: int | None = None, hangs: int | None = None) -> None:
         self._upload_part = store._opened().client.upload_part
         self._fails = fails
+        self._hangs = hangs
+        self.ended: list[int] = []
         self._under_way = self.most = 0
         self.several = asyncio.Event()
 
@@ -213,12 +216,18 @@ class Slowed:
         if self._under_way > 1:
             self.several.set()
         try:
-            await asyncio.sleep(max(0.05, 0.4 - 0.1 * PartNumber))
+            await asyncio.sleep(2 if PartNumber == self._hangs else max(0.05, 0.4 - 0.1 * PartNumber))
+            self.ended.append(PartNumber)
             if PartNumber == self._fails:
                 raise TimeoutError
             return await self._upload_part(PartNumber=PartNumber, **request)
         finally:
             self._under_way -= 1
+
+
+async def appended(writer: Writer, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        await writer.append([piece])
 
 
 def spare_parts(store: S3Store) -> int:
@@ -242,6 +251,42 @@ async def test_parts_of_many_transfers_share_what_memory_is_spare(store: S3Store
     for number in range(6):
         assert await get(store, f"{number}") == some_bytes(22 * MIB, seed=number)
     assert spare_parts(store) == SPARE_PARTS
+
+
+async def test_a_part_that_takes_long_holds_no_other_up(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowed = Slowed(store, hangs=2)
+    monkeypatch.setattr(store._opened().client, "upload_part", slowed)
+    await put(store, "k", some_bytes(33 * MIB))
+    assert slowed.ended[-1] == 2
+    assert await get(store, "k") == some_bytes(33 * MIB)
+
+
+async def test_a_transfer_that_became_slow_leaves_what_is_spare_to_others(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._opened().client, "upload_part", Slowed(store))
+    async with store.write("k") as writer:
+        await appended(writer, [some_bytes(MIB)] * 16)
+        assert spare_parts(store) == SPARE_PARTS - 2
+        for _ in range(11):
+            await asyncio.sleep(0.2)
+            await writer.append([some_bytes(MIB)])
+        assert spare_parts(store) == SPARE_PARTS
+        await writer.commit()
+    assert await get(store, "k") == some_bytes(MIB) * 27
+
+
+async def test_a_write_that_was_cancelled_within_takes_no_more(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store._opened().client, "upload_part", Slowed(store, hangs=1))
+    async with store.write("k") as writer:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(appended(writer, [some_bytes(MIB)] * 100), 0.5)
+        with pytest.raises(StoreUnavailable):
+            await writer.append([b"more"])
+        with pytest.raises(StoreUnavailable):
+            await writer.commit()
+    assert await listed(store) == []
+    assert await open_uploads(store) == []
 
 
 @pytest.mark.parametrize("fails", [1, 2, 4])
