@@ -282,6 +282,7 @@ async def test_no_room_and_files_that_change_are_told_with_what_to_do(
         assert admin.post("/stores", json=store).status_code == 201
     async with at_upload(server) as upload:
         page = upload.page
+        page.on("filechooser", lambda _: None)  # so early that the browser asks us, not a desktop, when it comes to it
         large = file(tmp_path, "large.bin", 2000)
         await upload.upload(large, pattern="trouble/{name}", store="small")
         await expect(upload.row("large.bin")).to_contain_text("choose another store, or ask an administrator for more room")

@@ -237,6 +237,7 @@ async def test_by_keyboard_alone_with_an_api_key_that_stays_in_this_tab(server: 
         key = dora.post("/auth/keys", json={"name": "page", "scopes": ["read", "write"]}).json()["key"]
     async with visiting(server) as visit:
         page = visit.page
+        page.on("filechooser", lambda _: None)  # so early that the browser asks us, not a desktop, when it comes to it
         await expect(page.get_by_label("Name", exact=True)).to_be_focused()
         for press in ("Tab", "Tab", "Tab", "Enter", "Tab"):
             await page.keyboard.press(press)
