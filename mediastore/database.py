@@ -110,17 +110,19 @@ class Database:
                     )
 
     async def close(self) -> None:
-        """Close the pool, waiting a little for what still runs. What asks for a connection from now on is refused."""
+        """Close the pool, waiting a little for what still runs; what asks for a connection meanwhile is refused."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
             self._closing = pool
-            while self._at_hand:
-                connection, _ = self._at_hand.pop()
-                await pool.release(connection)
             try:
+                while self._at_hand:
+                    connection, _ = self._at_hand.pop()
+                    await pool.release(connection)
                 await asyncio.wait_for(pool.close(), timeout=5)
             except TimeoutError:
                 pool.terminate()
+            finally:
+                self._closing = None
 
     def connection(self) -> "Borrowed":
         """A connection for single statements, each a transaction of its own."""

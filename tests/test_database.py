@@ -151,10 +151,12 @@ async def test_closing_waits_for_what_runs_and_no_longer(database: Database, dat
 
     running = asyncio.create_task(long())
     await asyncio.sleep(0.1)
-    await asyncio.wait_for(database.close(), timeout=2)
-    await running
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
     with pytest.raises(DatabaseUnavailable, match="stopping"):
         await backend(database)
+    await asyncio.wait_for(closing, timeout=2)
+    await running
     connection = await asyncpg.connect(database_url)
     assert await connection.fetchval("SELECT to_regclass('last')") is not None
     await connection.close()
