@@ -17,6 +17,7 @@ LOOKS_S = (0.0, 0.1, 0.4, 1.5)
 """Waits before each look at a committed object, because some stores show it late or with an old size at first."""
 
 SPARE_PARTS = 4
+"""Of 5 MiB each, for all transfers of a store together: a few that are alone gain much by them, many do not need them."""
 
 
 class S3Bucket:
@@ -29,7 +30,7 @@ class S3Bucket:
         self.checksums = checksums
         self.conditional_writes = conditional_writes
         self.spare_parts = asyncio.Semaphore(SPARE_PARTS)
-        """Parts that may be in memory beside the two of each transfer."""
+        """Counts the parts that may be in memory beside the two of each transfer."""
 
     def request(self, key: str) -> dict[str, Any]:
         """The parameters that every request for this object has. Raises `KeyInvalid`."""

@@ -31,7 +31,6 @@ _LOG = logging.getLogger(__name__)
 _MARK = "mediastore-write"
 """User metadata naming the write that made an object, so that a lost answer can be told from another's object."""
 
-
 _MOST_UNDER_WAY = 3
 
 
