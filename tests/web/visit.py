@@ -64,7 +64,7 @@ class Visit:
         return self.page.locator("#news")
 
     async def looks_right(self, name: str) -> None:
-        """Nothing sticks out, axe finds nothing serious, and a picture is kept where somebody wants to look at it."""
+        """Nothing sticks out or gets into an address by itself, axe finds nothing serious; pictures are for who asks."""
         folder = os.environ.get("MEDIASTORE_TEST_SCREENSHOTS")
         size = self.page.viewport_size
         assert size is not None
@@ -72,6 +72,8 @@ class Visit:
             scheme = await self.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
             await self.page.screenshot(path=Path(folder) / f"{name}-{scheme}-{size['width']}.png", full_page=True)
         assert await self.page.evaluate("document.documentElement.scrollWidth") <= size["width"], "nothing sticks out"
+        in_address = await self.page.evaluate("[...document.forms].filter(form => form.method === 'get').map(form => form.role)")
+        assert set(in_address) <= {"search"}, "only a search puts what is typed into the address"
         found = await Axe().run(self.page)
         serious = [each for each in found.response["violations"] if each["impact"] in {"serious", "critical"}]
         assert serious == [], [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]

@@ -61,7 +61,7 @@ class FormTrouble extends Error {
 // Enter is done, but in a text of several lines; Escape leaves it.
 function small(fields, read, done) {
   const wrong = el("p", {class: "trouble", role: "alert", hidden: true});
-  const form = el("form", {class: "small"}, fields, el("button", {class: "first"}, "Done"), el("button", {class: "quiet", type: "button", onclick: () => done(undefined)}, "Cancel"), wrong);
+  const form = el("form", {method: "dialog", class: "small"}, fields, el("button", {class: "first"}, "Done"), el("button", {class: "quiet", type: "button", onclick: () => done(undefined)}, "Cancel"), wrong);
   form.addEventListener("submit", event => {
     event.preventDefault();
     try {

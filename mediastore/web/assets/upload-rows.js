@@ -113,7 +113,7 @@ const SHAPES = {
     const row = el("div", {class: "row"});
     if (choices.includes("rename")) {
       const input = el("input", {value: item.asked.pid ?? "", "aria-label": `Another PID for ${item.name}`, maxlength: "255"});
-      row.append(el("form", {class: "row rename", onsubmit: event => { event.preventDefault(); does("rename", item, input.value); }}, input, el("button", {}, "Use this PID")));
+      row.append(el("form", {method: "dialog", class: "row rename", onsubmit: event => { event.preventDefault(); does("rename", item, input.value); }}, input, el("button", {}, "Use this PID")));
     }
     for (const what of choices) if (BUTTONS[what]) row.append(button(BUTTONS[what], item, () => does(what, item), what === "leave" ? "quiet" : ""));
     made.element.append(row);
