@@ -20,6 +20,7 @@ export async function count() {
   } catch {
     line.textContent = `More than ${counted(shown, "record")}; too many to count`;
   }
+  document.dispatchEvent(new CustomEvent("counted"));
 }
 
 // An estimate looks no more exact than it is.

@@ -43,6 +43,7 @@ export function selection() {
     if ($("#pick-found").hidden) $("#bulk [data-do]").focus();
   });
   document.addEventListener("rows", () => { reveal(); show(); });
+  document.addEventListener("counted", show);
   show();  // browsers keep what was ticked when a page is loaded again
 }
 
@@ -68,12 +69,12 @@ function show() {
   $("#bulk").hidden = picked.length === 0;
   const every = picked.length === list.length;
   $("#pick-found").hidden = all || (every && $("#more").hidden);
-  $("#pick-found").textContent = every ? `Select all ${told()} that match` : `Select all ${list.length} shown`;
+  $("#pick-found").textContent = every ? `Select all ${told()}that match` : `Select all ${list.length} shown`;
   const bytes = picked.reduce((sum, box) => sum + Number(rowOf(box).dataset.size), 0);
-  $("#picked").textContent = all ? `All ${told()} records that match` : `${count(picked.length, "record")}, ${size(bytes)}`;
+  $("#picked").textContent = all ? `All ${told()}records that match` : `${count(picked.length, "record")}, ${size(bytes)}`;
 }
 
 function told() {
   const found = total();
-  return !found ? "" : found.exact ? found.value.toLocaleString("en") : `(about ${found.value.toLocaleString("en")})`;
+  return !found ? "" : found.exact ? `${found.value.toLocaleString("en")} ` : `(about ${found.value.toLocaleString("en")}) `;
 }
