@@ -41,9 +41,9 @@ def test_what_is_no_pattern_is_refused_with_its_text(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(a+)+", "(a|a)*b", "(a*)*c", "(.*a){20}", "(a?){50}a{50}"])
 def test_catastrophic_patterns_are_quick(pattern: str) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     Pattern(pattern).matches("a" * 1024 + "!")
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 @given(st.text(min_size=1, max_size=20), st.text(max_size=20))

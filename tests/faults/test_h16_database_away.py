@@ -270,7 +270,7 @@ def test_h16_a_statement_over_the_time_limit_says_so(impatient: Site) -> None:
             assert answer.status_code == 503, answer.text
             assert answer.json()["code"] == "query_too_slow"
             assert int(answer.headers["retry-after"]) > 0
-            assert 0.9 < answer.elapsed.total_seconds() < 4
+            assert 0.9 < answer.elapsed.total_seconds() < 8
         assert impatient.admin.get(f"/media/{pid}").status_code == 200  # readers do not wait
     assert impatient.admin.get(f"/media/{pid}").json()["tags"] == []
     assert impatient.admin.get(f"/content/{pid}").content == b"old"

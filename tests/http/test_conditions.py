@@ -124,10 +124,10 @@ def test_any_tags_come_apart_as_they_were_put_together(given_tags: list[tuple[bo
 @pytest.mark.parametrize("header", ["," * 30_000, '"' * 30_001, '"a",' * 10_000, ", " * 20_000 + '"'])
 def test_a_long_header_takes_no_long_time(header: str) -> None:
     """Anyone can send one, and while it is read the server does nothing else."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     with suppress(HeaderInvalid):
         tags(header, name="If-None-Match")
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 def is_unchanged(*, match: str | None = None, since: str | None = None) -> bool:

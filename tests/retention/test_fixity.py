@@ -188,7 +188,7 @@ async def test_a_rate_is_kept_over_many_takes() -> None:
     rate, begun = ByteRate(1000), monotonic()
     for _ in range(12):
         await rate.take(50)
-    assert 0.5 <= monotonic() - begun < 3
+    assert 0.5 <= monotonic() - begun < 10
 
 
 def test_what_takes_long_to_read_is_begun_sooner() -> None:
