@@ -1,11 +1,10 @@
 """Pages whose scripts are not there yet, or never come: nothing that is pressed is in vain, and nothing typed goes astray."""
 
 import asyncio
-import re
 
 from playwright.async_api import Route, expect
 
-from tests.server import Server
+from tests.server import ADMIN, Server
 from tests.web.visit import needs_chromium, visiting
 
 pytestmark = needs_chromium
@@ -35,6 +34,18 @@ async def test_what_is_pressed_before_the_scripts_are_there_is_done_when_they_ar
         visit.is_clean()
 
 
+async def test_a_log_in_waits_for_no_script(server: Server) -> None:
+    async with visiting(server) as visit:
+        held: list[Route] = []
+        await visit.page.route("**/base.js", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        await visit.page.goto(f"{server.url}/login?next=/keys", wait_until="commit")
+        await visit.page.get_by_label("Name").fill(ADMIN[0])
+        await visit.page.get_by_label("Password").fill(ADMIN[1])
+        await visit.page.get_by_role("button", name="Log in", exact=True).click()
+        await expect(visit.page.get_by_role("heading", name="API keys and password")).to_be_visible()
+        assert len(held) == 2, "of both pages"
+
+
 async def test_without_scripts_no_password_gets_into_an_address(server: Server) -> None:
     async with visiting(server, java_script_enabled=False) as visit:
         page = visit.page
@@ -49,7 +60,9 @@ async def test_without_scripts_no_password_gets_into_an_address(server: Server) 
         for label in ("Name", "Access key", "Secret key"):
             await page.locator("#create-form").get_by_label(label, exact=True).fill("correct")
         await page.get_by_role("button", name="Create the S3 config").click()
-        await page.get_by_role("link", name="Find").click()
-        await page.wait_for_url(re.compile(r"/$"))
+        await visit.go("/stores/local")
+        await page.get_by_label("The last").select_option("30")
+        await page.get_by_role("button", name="Show", exact=True).click()
+        await page.wait_for_url("**/stores/local?days=30")
         assert [url for url in asked if "correct" in url] == []
         visit.is_clean()

@@ -72,8 +72,10 @@ class Visit:
             scheme = await self.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
             await self.page.screenshot(path=Path(folder) / f"{name}-{scheme}-{size['width']}.png", full_page=True)
         assert await self.page.evaluate("document.documentElement.scrollWidth") <= size["width"], "nothing sticks out"
-        in_address = await self.page.evaluate("[...document.forms].filter(form => form.method === 'get').map(form => form.role)")
-        assert set(in_address) <= {"search"}, "only a search puts what is typed into the address"
+        in_address = await self.page.evaluate(
+            "[...document.forms].filter(form => form.method === 'get').map(form => form.role ?? form.id)"
+        )
+        assert set(in_address) <= {"search", "growth-range"}, "only what is asked for is put into the address"
         found = await Axe().run(self.page)
         serious = [each for each in found.response["violations"] if each["impact"] in {"serious", "critical"}]
         assert serious == [], [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]

@@ -18,6 +18,7 @@ export async function count() {
     found = $("#more").hidden ? {value: shown, exact: true} : (await call("POST", "/media/search", {body: {...search, limit: 1, count: true}})).count;
     line.textContent = found.exact ? counted(found.value, "record") : `About ${counted(rounded(found.value), "record")}`;
   } catch {
+    found = null;
     line.textContent = `More than ${counted(shown, "record")}; too many to count`;
   }
   document.dispatchEvent(new CustomEvent("counted"));
