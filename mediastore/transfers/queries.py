@@ -256,9 +256,11 @@ async def newest_attempts(connection: Connection, pids: Sequence[str]) -> list[A
 
 
 async def unsized_uploads_of(connection: Connection, pids: Sequence[str], *, limit: int) -> list[UploadRow]:
-    """Open uploads to these records that nobody will complete, in the order in which they began."""
+    """Uploads to these records that nobody will complete, and that are not concluded yet, in the order in which they began."""
     rows = await connection.fetch(
-        f"{UPLOADS} AND u.state = 'open' AND u.size IS NULL AND m.pid = ANY ($1) ORDER BY u.id LIMIT $2", pids, limit
+        f"{UPLOADS} AND u.state IN ('open', 'verifying') AND u.size IS NULL AND m.pid = ANY ($1) ORDER BY u.id LIMIT $2",
+        pids,
+        limit,
     )
     return [UploadRow(**row) for row in rows]
 

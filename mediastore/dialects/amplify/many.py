@@ -90,9 +90,9 @@ class Many:
 
     async def read_one(self, pid: str, *, caller: Caller) -> AmplifyMedia:
         """The record, once it was looked for what has come for it. Raises `RecordNotFound` and `RecordGone`."""
-        media = await self._catalog.read(pid, caller=caller)
-        if await self._arrivals.look([pid]):
-            media = await self._catalog.read(pid, caller=caller)
+        await self._catalog.read(pid, caller=caller)
+        await self._arrivals.look([pid])
+        media = await self._catalog.read(pid, caller=caller)  # a job may have completed it before it was looked for
         shown = await self._records.shown([media], caller=caller)
         if not shown:
             raise RecordNotFound(f"the record {pid} went away just now", pid=pid)
@@ -101,7 +101,9 @@ class Many:
     async def read(self, pids: Pids, *, caller: Caller) -> list[AmplifyMedia]:
         """Those that are there for this caller, in the order in which they were named, once it was looked for what has come."""
         outcomes = await self._read(pids, caller=caller)
-        if await self._arrivals.look([outcome.media.pid for outcome in outcomes if outcome.media]):
+        medias = [outcome.media for outcome in outcomes if outcome.media]
+        waited = await self._arrivals.look([media.pid for media in medias])
+        if waited or any(media.status != "ready" for media in medias):  # a job may have completed one before it was looked for
             outcomes = await self._read(pids, caller=caller)
         for outcome in outcomes:
             if isinstance(outcome.error, AnswerTooLarge):

@@ -16,7 +16,7 @@ from mediastore.dialects.amplify import stores
 from mediastore.dialects.amplify.schemas import AmplifyMedia, AmplifyMediaWanted, AmplifyStore, AmplifyStoreWanted, Pk
 from mediastore.dialects.amplify.sharing import Sharing
 from mediastore.placement.directory import Directory, Place
-from mediastore.placement.errors import StoreNotFound
+from mediastore.placement.errors import StoreExists, StoreNotFound, StoreOverlaps
 from mediastore.placement.service import Placement
 
 
@@ -67,8 +67,15 @@ class Records:
         if found is None:
             require(caller.identity, "admin", to=f"make the {wanted.type} {wanted.bucket!r}, which is not there yet")
             services = await self._directory.services(caller=caller)
-            made = await self._placement.create_store(stores.draft(wanted, services, roots=self._roots), caller=caller)
-            found = next(place for place in await self._directory.places(caller=caller) if place.name == made.name)
+            draft = stores.draft(wanted, services, roots=self._roots)
+            try:
+                name = (await self._placement.create_store(draft, caller=caller)).name
+            except (StoreExists, StoreOverlaps):  # as when somebody else makes it at this moment
+                found = stores.find(wanted, await self._directory.places(caller=caller), roots=self._roots)
+                if found is None:
+                    raise
+            else:
+                found = next(place for place in await self._directory.places(caller=caller) if place.name == name)
         return found
 
     def fields(self, wanted: AmplifyMediaWanted, *, store: str) -> dict[str, Any]:
