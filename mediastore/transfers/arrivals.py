@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,6 +20,8 @@ from stores.errors import StoreError, StoreUnavailable
 
 MOST = 100
 """Uploads that are looked for while somebody waits."""
+PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Between looks at what somebody else verifies."""
 AT_ONCE = 8
 """Questions to stores that one look asks side by side."""
 
@@ -40,7 +43,8 @@ class Arrivals:
             return False
         async with self._database.connection() as connection:
             uploads = await queries.unsized_uploads_of(connection, pids, limit=MOST)
-        await self._all_tried(uploads)
+        await self._all_tried([upload for upload in uploads if upload.state == "open"])
+        await self._others_done([upload.id for upload in uploads if upload.state == "verifying"])
         return bool(uploads)
 
     async def look_around(self) -> None:
@@ -58,6 +62,15 @@ class Arrivals:
         error = await self._tried(upload)
         if error is not None:
             raise RetryLater(error.message, delay_s=SOONEST_S) from error
+
+    async def _others_done(self, uploads: Sequence[UUID]) -> None:
+        """Wait a moment for what somebody else began to verify just now: what is small is soon done."""
+        for pause_s in PAUSES_S:
+            if not uploads:
+                return
+            await asyncio.sleep(pause_s)
+            async with self._database.connection() as connection:
+                uploads = await queries.still_verifying(connection, uploads)
 
     async def _all_tried(self, uploads: Sequence[UploadRow]) -> None:
         """Those of one record in their order, so that what began later lies above. A store that is away is left alone."""

@@ -256,13 +256,23 @@ async def newest_attempts(connection: Connection, pids: Sequence[str]) -> list[A
 
 
 async def unsized_uploads_of(connection: Connection, pids: Sequence[str], *, limit: int) -> list[UploadRow]:
-    """Uploads to these records that nobody will complete, and that are not concluded yet, in the order in which they began."""
+    """Uploads to these records that nobody will complete: open ones as they began, and those that are verified since just now."""
     rows = await connection.fetch(
-        f"{UPLOADS} AND u.state IN ('open', 'verifying') AND u.size IS NULL AND m.pid = ANY ($1) ORDER BY u.id LIMIT $2",
+        f"""
+        {UPLOADS} AND u.size IS NULL AND m.pid = ANY ($1)
+            AND (u.state = 'open' OR u.state = 'verifying' AND u.verifying_at > now() - interval '10 s')
+        ORDER BY u.state, u.id LIMIT $2
+        """,
         pids,
         limit,
     )
     return [UploadRow(**row) for row in rows]
+
+
+async def still_verifying(connection: Connection, uploads: Sequence[UUID]) -> list[UUID]:
+    """Those of these uploads that are still being verified."""
+    rows = await connection.fetch("SELECT id FROM upload WHERE id = ANY ($1) AND state = 'verifying'", uploads)
+    return [row["id"] for row in rows]
 
 
 async def unsized_uploads_to_look_for(connection: Connection, *, limit: int) -> list[UploadRow]:
