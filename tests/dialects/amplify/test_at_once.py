@@ -14,8 +14,12 @@ from tests.buckets import make_bucket
 from tests.dialects.amplify.scene import FOLDER, Client, b64, media
 from tests.server import Server
 
-PLAIN = httpx.Client(timeout=60)
-"""Knows nothing but URLs."""
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[httpx.Client]:
+    """Knows nothing but URLs."""
+    with httpx.Client(timeout=60) as client:
+        yield client
 
 
 @pytest.fixture
@@ -44,13 +48,13 @@ def side_by_side(work: Callable[[int], str | None], *, times: int) -> list[str]:
         return [wrong for wrong in pool.map(work, range(times)) if wrong]
 
 
-def test_who_reads_while_a_job_completes_the_upload_is_told_the_same_as_the_job(client: Client) -> None:
+def test_who_reads_while_a_job_completes_the_upload_is_told_the_same_as_the_job(client: Client, plain: httpx.Client) -> None:
     client.good("POST", "/store", FOLDER)
 
     def put_and_read(number: int) -> str | None:
         pid = f"{uuid.uuid4().hex}/raw"
         url = client.good("POST", "/upload", {"mediadata": media(pid)})["presigned_put"]
-        assert PLAIN.put(url, content=b"abc").status_code == 200
+        assert plain.put(url, content=b"abc").status_code == 200
         if number % 2:
             [told] = client.good("POST", "/media/read", [pid])
             return None if told["store_status"] == "READY" else str(told)
@@ -61,14 +65,14 @@ def test_who_reads_while_a_job_completes_the_upload_is_told_the_same_as_the_job(
 
 
 def test_who_reads_while_another_verifies_the_bytes_waits_for_that(
-    server: Server, client: Client, ministack: S3Access, slow_publishing: None
+    server: Server, client: Client, plain: httpx.Client, ministack: S3Access, slow_publishing: None
 ) -> None:
     url = str(ministack.endpoint_url)
     client.good("POST", "/s3cfg", {"url": url, "access_key": ministack.access_key, "secret_key": ministack.secret_key})
     place = {"type": "BucketStore", "bucket": make_bucket(ministack), "s3_url": url}
     pid = f"{uuid.uuid4().hex}/raw"
     upload = client.good("POST", "/upload", {"mediadata": media(pid, store_config=place)})
-    assert PLAIN.put(upload["presigned_put"], content=b"abc").status_code == 200
+    assert plain.put(upload["presigned_put"], content=b"abc").status_code == 200
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.good, "GET", f"/download/{pid}")
         while not first.done() and not rows(server, "SELECT FROM upload WHERE pid = $1 AND state = 'verifying'", pid):
