@@ -14,6 +14,7 @@ import msgspec
 import typer
 from granian import Granian
 from granian.constants import Interfaces, Loops
+from granian.http import HTTP1Settings
 
 from mediastore.accounts.schemas import AccountChange, AccountCreate
 from mediastore.client.cli.screen import err, out, show, size
@@ -33,6 +34,9 @@ STOP_TIMEOUT_S = 30
 """How long transfers may still run after the server was told to stop."""
 HAND_BACK_S = 10
 """What the worker inside has, beyond its grace, to hand back the jobs that it did not finish."""
+READ_AT_ONCE_BYTES = 2 * 1024 * 1024
+"""How much of a body that comes quickly is one piece, at most, and how long a head may be. Each piece goes from the HTTP server's
+thread to Python's by itself: with Granian's 408 KiB a large upload to disk is a fifth slower."""
 
 app = typer.Typer()
 user = typer.Typer(help="Accounts.", no_args_is_help=True)
@@ -61,6 +65,7 @@ def serve() -> None:
             workers=complete.workers,
             backlog=2048,
             websockets=False,
+            http1_settings=HTTP1Settings(max_buffer_size=READ_AT_ONCE_BYTES),
             log_level="warning",  # type: ignore[arg-type]  # Granian takes the name, and types its enum
             respawn_failed_workers=True,
             workers_kill_timeout=math.ceil(max(STOP_TIMEOUT_S, complete.worker_grace_s + HAND_BACK_S)),
