@@ -1,8 +1,6 @@
 """Pages whose scripts are not there yet, or never come: nothing that is pressed is in vain, and nothing typed goes astray."""
 
-import asyncio
-
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
 from tests.server import ADMIN, Server
 from tests.web.visit import needs_chromium, visiting
@@ -11,23 +9,17 @@ pytestmark = needs_chromium
 
 
 async def test_what_is_pressed_before_the_scripts_are_there_is_done_when_they_are(server: Server) -> None:
-    come = asyncio.Event()
-
-    async def late(route: Route) -> None:
-        await come.wait()
-        await route.continue_()
-
     async with visiting(server) as visit:
         page = visit.page
         await visit.log_in(then="/audit")
-        await page.route("**/keys.js", late)
+        script = await visit.held_back("**/keys.js")
         await page.get_by_role("banner").get_by_text("admin", exact=True).click()
         await page.get_by_role("link", name="API keys and password").click()
         await page.get_by_role("button", name="Make a key").click()
         await page.get_by_role("button", name="Make a key").click()
         dialog = page.get_by_role("dialog", name="Make an API key")
         await expect(dialog).to_be_hidden()
-        come.set()
+        await (await script.get()).continue_()
         await expect(dialog).to_be_visible()
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(dialog).to_be_hidden()
@@ -36,14 +28,14 @@ async def test_what_is_pressed_before_the_scripts_are_there_is_done_when_they_ar
 
 async def test_a_log_in_waits_for_no_script(server: Server) -> None:
     async with visiting(server) as visit:
-        held: list[Route] = []
-        await visit.page.route("**/base.js", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        scripts = await visit.held_back("**/base.js")
         await visit.page.goto(f"{server.url}/login?next=/keys", wait_until="commit")
         await visit.page.get_by_label("Name").fill(ADMIN[0])
         await visit.page.get_by_label("Password").fill(ADMIN[1])
         await visit.page.get_by_role("button", name="Log in", exact=True).click()
         await expect(visit.page.get_by_role("heading", name="API keys and password")).to_be_visible()
-        assert len(held) == 2, "of both pages"
+        for _ in ("log-in", "keys"):
+            await scripts.get()
 
 
 async def test_without_scripts_no_password_gets_into_an_address(server: Server) -> None:

@@ -126,22 +126,16 @@ async def test_deleting_tells_what_is_held_and_asks_for_the_number(
 
 
 async def test_a_count_that_comes_late_is_told_in_what_can_be_selected(server: Server, own: str) -> None:
-    counted = asyncio.Event()
-
-    async def late(route: Route) -> None:
-        await counted.wait()
-        await route.continue_()
-
     async with visiting(server) as visit:
         page = visit.page
-        await page.route("**/api/v1/media/search", late)
-        await visit.log_in("ann")
+        await visit.log_in("ann", then="/keys")
+        counting = await visit.held_back("**/api/v1/media/search")
         await visit.go(f"/?tag={own}&sort=-pid")
         await page.get_by_label(f"Select {own}/059").check()
         await page.get_by_role("button", name="Select all 50 shown").click()
         found = page.locator("#pick-found")
         await expect(found).to_have_text("Select all that match")
-        counted.set()
+        await (await counting.get()).continue_()
         await expect(found).to_have_text("Select all 61 that match")
         await found.click()
         await expect(page.locator("#picked")).to_have_text("All 61 records that match")

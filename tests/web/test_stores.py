@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
 from tests.server import Server, add_user
 from tests.web.visit import LOOKS, needs_chromium, visiting
@@ -75,8 +75,7 @@ async def test_a_store_is_created_switched_off_and_deleted(server: Server) -> No
             made = admin.get("/stores/spare").json()
         assert (made["options"], made["checksums"]) == ({"named_temporaries": True}, ["md5", "sha256"])
 
-        late: list[Route] = []
-        await page.route("**/health/ready", lambda route: late.append(route), times=1)  # noqa: PLW0108 - Playwright marks what it is given
+        health = await visit.held_back("**/health/ready", times=1)
         await visit.go("/stores")
         await page.get_by_role("button", name="Switch the store spare off").click()
         await expect(page.get_by_role("dialog")).to_contain_text("Nothing is lost")
@@ -86,8 +85,9 @@ async def test_a_store_is_created_switched_off_and_deleted(server: Server) -> No
         await page.get_by_role("button", name="Switch it off").click()
         await expect(page.get_by_role("row", name="spare")).to_contain_text("switched off")
         await expect(page.get_by_role("row", name="archive")).to_contain_text("answers")
-        async with page.expect_event("requestfinished", lambda request: request == late[0].request):
-            await late[0].fulfill(json={"stores": {"archive": "an answer of before"}})
+        late = await health.get()
+        async with page.expect_event("requestfinished", lambda request: request == late.request):
+            await late.fulfill(json={"stores": {"archive": "an answer of before"}})
         await page.wait_for_timeout(300)
         for name, told in (("archive", "answers"), ("spare", "switched off")):
             assert told in await page.get_by_role("row", name=name).inner_text()

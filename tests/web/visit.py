@@ -1,5 +1,6 @@
 """A person with a browser: a headless Chromium that reaches the server and what a test allows, and nothing else."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,6 +44,16 @@ class Visit:
         else:
             self.denied.append(route.request.url)
             await route.abort()
+
+    async def held_back(self, pattern: str, *, times: int | None = None) -> asyncio.Queue[Route]:
+        """The requests to such URLs, the first `times` of them: each waits until the test lets it go on, or answers it."""
+        held: asyncio.Queue[Route] = asyncio.Queue()
+
+        async def hold(route: Route) -> None:
+            held.put_nowait(route)
+
+        await self.page.route(pattern, hold, times=times)
+        return held
 
     async def go(self, path: str) -> None:
         await self.page.goto(f"{self.server.url}{path}")
